@@ -1,0 +1,2 @@
+EXTRA_DIST += doc/control-protocol.md
+EXTRA_DIST += doc/interception.md

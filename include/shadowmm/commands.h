@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Every command, once: what the control server answers and what the command-line tool
+ * offers. The server, the tool's help, the manual's check and the tests are made from
+ * these two lists.
+ */
+#ifndef SHADOWMM_COMMANDS_H
+#define SHADOWMM_COMMANDS_H
+
+/* The version of the control protocol (doc/control-protocol.md), in the greeting. */
+#define SMM_CTL_PROTOCOL 1
+/* The longest command line in bytes, its newline included. */
+#define SMM_CTL_LINE_MAX 4096
+
+#define SMM_CMD_NO_ARGS	 0x0 /* takes no argument */
+#define SMM_CMD_ARG	 0x1 /* needs its argument */
+#define SMM_CMD_OPT_ARG	 0x2 /* may have its argument */
+#define SMM_CMD_LOCKS                                                     \
+	0x4 /* takes mmap_lock, so it may answer that the process is busy \
+	     */
+
+/* X(name, argument synopsis, help, flags) */
+#define SMM_CTL_COMMANDS(X)                                                              \
+	X(hello, "", "the greeting again: name, version and process", SMM_CMD_NO_ARGS)   \
+	X(stat, "", "the memory descriptor, counters, areas per policy and reason",      \
+	  SMM_CMD_NO_ARGS)                                                               \
+	X(maps, "", "every area, one consistent snapshot", SMM_CMD_NO_ARGS)              \
+	X(vma, "ADDR", "the first area that ends above ADDR (hexadecimal)", SMM_CMD_ARG) \
+	X(verify, "[repair]", "compare the shadow with the kernel's list of areas",      \
+	  SMM_CMD_OPT_ARG | SMM_CMD_LOCKS)                                               \
+	X(help, "", "the commands of this server", SMM_CMD_NO_ARGS)                      \
+	X(ping, "", "answer, to see that somebody is there", SMM_CMD_NO_ARGS)
+
+/* X(name, synopsis, help) */
+#define SMM_CLI_COMMANDS(X)                                                          \
+	X(run, "[OPTION]... [--] COMMAND [ARG]...", "run COMMAND under the library") \
+	X(ps, "[--all] [--json]", "list the processes that run under the library")   \
+	X(maps, "[--header | --plain | --json] PID",                                 \
+	  "print the areas of a process, their policy and pages")                    \
+	X(vma, "[--json] PID ADDR", "print the first area that ends above ADDR")     \
+	X(stat, "[--json] PID", "print the memory descriptor and the counters")      \
+	X(verify, "[--repair] [--json] {PID | --all}",                               \
+	  "compare the library's picture with the kernel's")                         \
+	X(check, "[--json]", "say what this kernel and this user allow")             \
+	X(help, "[COMMAND]", "print help about a command")
+
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the program's hooks and the engine's tasks share.
+ *
+ * Two processes share the program's address space and nothing else with it:
+ *
+ *   program ---clone(VM)---> smm-ctl     control task: socket, watches the others
+ *      '------(by smm-ctl)-> smm-fault   fault task:   answers userfaultfd events
+ *                                        service task: registers ranges for hooks
+ *
+ * Both are children of the program (CLONE_PARENT), with no exit signal, so that the
+ * program's wait() does not see them and a hook can end and reap them. They share one
+ * descriptor table of their own; the userfaultfd is open only there.
+ *
+ * Fail-stop: smm-ctl polls a pidfd of smm-fault; the service task sleeps on @mailbox,
+ * which the kernel clears and wakes when smm-ctl dies (CLONE_CHILD_CLEARTID). Whoever
+ * is left kills the program, unless @stopping says that the end was asked for.
+ *
+ * Data only; each field names its writer.
+ */
+#ifndef SHADOWMM_BASE_ENGINE_H
+#define SHADOWMM_BASE_ENGINE_H
+
+#include "lib/base/area.h"
+#include "lib/base/compiler.h"
+#include "lib/base/stat.h"
+
+struct mm_struct;
+struct mutex;
+
+enum engine_state {
+	ENGINE_OFF,	 /* not started, or stopped */
+	ENGINE_STARTING, /* cloned; what it can do is not known yet */
+	ENGINE_READY,	 /* serves faults and requests */
+	ENGINE_CONTROL,	 /* control socket only: no userfaultfd */
+};
+
+/* Values of the mailbox word, a futex. */
+enum mailbox_state {
+	MAILBOX_DEAD = 0, /* written by the kernel when smm-ctl ends */
+	MAILBOX_IDLE = 1,
+	MAILBOX_POSTED = 2,
+};
+
+/* What a hook that holds mmap_lock may ask of the service task. The task then acts under
+ * the lock in the hook's stead: it may change the model. */
+enum engine_op {
+	ENGINE_REGISTER, /* every area in [start, end) that the model wants registered */
+	ENGINE_UNREGISTER, /* what is registered in [start, end) becomes track, @reason */
+	ENGINE_RELEASE,	   /* the same, but the areas stay ours to register again */
+	ENGINE_IMPORT,	   /* the kernel's areas in [start, end) replace the model's */
+	ENGINE_RESYNC,	   /* verify the whole model and repair it */
+	ENGINE_CREDS,	   /* every engine task takes over @creds */
+};
+
+#define ENGINE_MAX_GROUPS 64
+
+struct engine_creds {
+	u32 ruid, euid, suid, rgid, egid, sgid;
+	u32 cap[3]
+	       [2]; /* effective, permitted, inheritable; as capget(2) v3 orders them */
+	int nr_groups; /* -1: too many to carry */
+	u32 groups[ENGINE_MAX_GROUPS];
+};
+
+struct engine_options {
+	bool own;		   /* page eligible areas ourselves */
+	bool quiet, verbose, mark; /* SHADOWMM_QUIET, _VERBOSE, _MARK */
+	bool intercept_all;	   /* Syscall User Dispatch */
+	unsigned int around;	   /* pages, 1..64 */
+	unsigned long min_own;	   /* bytes */
+	char verify_at_exit[512];  /* path or "" */
+	char socket_dir[96];
+};
+
+#define ENGINE_STACK_CTL     (96 * 1024)
+#define ENGINE_STACK_FAULT   (16 * 1024)
+#define ENGINE_STACK_SERVICE (32 * 1024)
+
+struct engine {
+	struct mm_struct *mm;	 /* set once */
+	struct mutex *mmap_lock; /* set once */
+	/* Give the model memory for a change of [start, start + len). Holding mmap_lock;
+	 * 0 or -errno. Set once. */
+	long (*reserve)(unsigned long start, unsigned long len);
+	struct smm_stat *stat;	   /* set once */
+	struct engine_options opt; /* constructor */
+
+	int owner;     /* pid of the program; hooks, under LOCK_LIFE */
+	int parent;    /* pid of the program's parent when the engine started; hooks */
+	u32 state;     /* enum engine_state, a futex; smm-ctl, and hooks when stopping */
+	u32 stopping;  /* hooks: the end of the engine is wanted */
+	int ctl_pid;   /* kernel, at clone; 0 none */
+	int fault_pid; /* kernel, at clone; 0 none */
+	int service_tid;
+	bool said; /* a fork child: its parent has said why, or had nothing to */
+	const char *degraded; /* why we run with less, or NULL; static string */
+	long degraded_err;    /* -errno that goes with it, or 0 */
+
+	/* Descriptors in the engine's table; smm-ctl */
+	int uffd, owner_pidfd, wake_fd;
+	u64 uffd_features;
+
+	/*
+	 * Odd while the fault task installs pages; counts events. An
+	 * installation that comes too late for its area may meet a newer one at the same
+	 * place, before it is registered: refused, but the kernel has given the area an
+	 * anon_vma by then (mm/userfaultfd.c, find_vma_and_prepare_anon), and will not
+	 * merge it. @seq_at_lock is what a hook saw when it took mmap_lock.
+	 */
+	u32 fault_seq, seq_at_lock;
+	unsigned long busy_start, busy_end; /* where, while odd; the fault task */
+
+	u32 mailbox; /* enum mailbox_state */
+	struct {
+		enum engine_op op;
+		int reason;
+		unsigned long start, end;
+		long result;
+	} request;		   /* owner of the mailbox */
+	u32 creds_seq, creds_acks; /* service task; acks are a futex */
+	struct engine_creds creds; /* hooks */
+
+	char stack_ctl[ENGINE_STACK_CTL] __attribute__((aligned(64)));
+	char stack_fault[ENGINE_STACK_FAULT] __attribute__((aligned(64)));
+	char stack_service[ENGINE_STACK_SERVICE] __attribute__((aligned(64)));
+};
+
+#endif

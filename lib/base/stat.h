@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the library counts, one line per counter: the struct, `stat`'s JSON and the
+ * manual are made from this list. Relaxed atomics; any task may increment.
+ */
+#ifndef SHADOWMM_BASE_STAT_H
+#define SHADOWMM_BASE_STAT_H
+
+#include "lib/base/compiler.h"
+
+/* X(name, "what it counts") */
+#define SMM_COUNTERS(X)                                                   \
+	X(calls, "address-space calls intercepted")                       \
+	X(calls_failed, "of these, refused by the kernel")                \
+	X(sites, "system-call sites patched")                             \
+	X(sites_refused, "sites found that could not be patched")         \
+	X(sud_traps, "calls caught by Syscall User Dispatch")             \
+	X(faults, "page faults served")                                   \
+	X(faults_write, "of these, writes")                               \
+	X(faults_stale, "faults whose area had changed meanwhile")        \
+	X(pages_zeroed, "zero pages installed")                           \
+	X(copy_exist, "pages found present when installing")              \
+	X(copy_again, "installations that had to be tried again")         \
+	X(copy_failed, "installations the kernel refused")                \
+	X(registered, "ranges registered with userfaultfd")               \
+	X(register_failed, "registrations the kernel refused")            \
+	X(unregistered, "ranges given back to the kernel")                \
+	X(forks, "children with an address space of their own")           \
+	X(vforks, "children sharing the address space")                   \
+	X(threads, "threads started")                                     \
+	X(cred_changes, "changes of credentials followed by the engine")  \
+	X(drift, "differences from /proc/self/maps found")                \
+	X(drift_repaired, "of these, repaired")                           \
+	X(resyncs, "times the shadow was rebuilt from the kernel's list") \
+	X(lock_stolen, "locks taken over from a task that died")          \
+	X(requests, "control commands answered")                          \
+	X(bad_requests, "control commands refused")
+
+struct smm_stat {
+#define SMM_COUNTER_FIELD(name, text) unsigned long name;
+	SMM_COUNTERS(SMM_COUNTER_FIELD)
+#undef SMM_COUNTER_FIELD
+};
+
+#define stat_add(counter, n) __atomic_fetch_add(&(counter), (n), __ATOMIC_RELAXED)
+#define stat_inc(counter)    stat_add(counter, 1)
+
+#endif

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* From a line of text to a reply. Whatever the line is, it changes nothing here. */
+#include "lib/base/string.h"
+#include "lib/ctl/internal.h"
+
+static void cmd_hello(struct reply *r, const char *args)
+{
+	(void)args;
+	show_hello(r);
+}
+
+static void cmd_stat(struct reply *r, const char *args)
+{
+	(void)args;
+	show_stat(r);
+}
+
+static void cmd_maps(struct reply *r, const char *args)
+{
+	(void)args;
+	show_maps(r);
+}
+
+static void cmd_vma(struct reply *r, const char *args)
+{
+	const char *s = args + (str_has_prefix(args, "0x") ? 2 : 0), *digits = s;
+	unsigned long addr = parse_ulong(&s, 16);
+
+	if (s == digits || *s || s - digits > 16)
+		reply_error(r, "vma: bad address", args,
+			    "give up to 16 hexadecimal digits, with or without 0x");
+	else
+		show_vma(r, addr);
+}
+
+static void cmd_verify(struct reply *r, const char *args)
+{
+	if (*args && strcmp(args, "repair") != 0)
+		reply_error(r, "verify: unknown argument", args,
+			    "say \"verify\" or \"verify repair\"");
+	else
+		ctl_verify(r, *args != '\0');
+}
+
+static void cmd_ping(struct reply *r, const char *args)
+{
+	(void)args;
+	reply_printf(r, "{\"pong\":true,\"pid\":%d}", r->c->env->pid);
+}
+
+static void cmd_help(struct reply *r, const char *args)
+{
+	const char *comma = "";
+
+	(void)args;
+	reply_printf(r, "{\"commands\":[");
+#define HELP_ENTRY(cmd, synopsis, text, flags)                                          \
+	reply_printf(r, "%s{\"name\":\"" #cmd "\",\"args\":\"" synopsis "\",\"help\":", \
+		     comma);                                                            \
+	reply_json(r, text);                                                            \
+	reply_printf(r, "}");                                                           \
+	comma = ",";
+	SMM_CTL_COMMANDS(HELP_ENTRY)
+#undef HELP_ENTRY
+	reply_printf(r, "]}");
+}
+
+struct command {
+	const char *name;
+	void (*run)(struct reply *r, const char *args);
+	unsigned int flags;
+};
+
+static const struct command command[] = {
+#define COMMAND_ENTRY(cmd, synopsis, text, cmd_flags) { #cmd, cmd_##cmd, cmd_flags },
+	SMM_CTL_COMMANDS(COMMAND_ENTRY)
+#undef COMMAND_ENTRY
+};
+
+static const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(command); i++)
+		if (!strcmp(command[i].name, name))
+			return &command[i];
+	return NULL;
+}
+
+/* Cut trailing blanks and a carriage return, as typed by a person or sent by telnet. */
+static size_t trim(char *line, size_t len)
+{
+	while (len &&
+	       (line[len - 1] == ' ' || line[len - 1] == '\t' || line[len - 1] == '\r'))
+		len--;
+	line[len] = '\0';
+	return len;
+}
+
+static bool printable(const char *line, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+			return false;
+	return true;
+}
+
+/* Ends the name at its blank and returns what follows the blanks. */
+static const char *split_args(char *line)
+{
+	char *args = strchr(line, ' ');
+
+	if (!args)
+		return "";
+	while (*args == ' ')
+		*args++ = '\0';
+	return args;
+}
+
+void ctl_command(struct reply *r, char *line, size_t len)
+{
+	const struct command *cmd;
+	const char *args;
+
+	len = trim(line, len);
+	if (!printable(line, len)) {
+		reply_error(r, "command line holds a control character", NULL,
+			    "send one text command per line; see \"help\"");
+		return;
+	}
+	args = split_args(line);
+	cmd = command_find(line);
+	if (!*line)
+		reply_error(r, "empty command line", NULL,
+			    "send \"help\" for the commands");
+	else if (!cmd)
+		reply_error(r, "unknown command", line, "send \"help\" for the commands");
+	else if (*args && !(cmd->flags & (SMM_CMD_ARG | SMM_CMD_OPT_ARG)))
+		reply_error(r, "unexpected argument", args, "this command takes none");
+	else if (!*args && (cmd->flags & SMM_CMD_ARG))
+		reply_error(r, "missing argument", line,
+			    "send \"help\" for the synopsis");
+	else
+		cmd->run(r, args);
+}

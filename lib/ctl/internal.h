@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Shared by the files of lib/ctl only. Context: the control task. */
+#ifndef SHADOWMM_CTL_INTERNAL_H
+#define SHADOWMM_CTL_INTERNAL_H
+
+#include "lib/base/fmt.h"
+#include "lib/ctl/ctl.h"
+
+/*
+ * A reply being written. What does not fit c->out goes to the client's memfd; nothing is
+ * sent before reply_end(), so a reply that fails half way becomes an error reply.
+ */
+struct reply {
+	struct ctl *c;
+	struct ctl_client *cl;
+	struct fmt f;
+	int err; /* -errno of the first failure */
+};
+
+void reply_begin(struct reply *r, struct ctl *c, struct ctl_client *cl);
+/* One formatted piece of at most REPLY_PIECE bytes; long strings go through the others.
+ */
+#define REPLY_PIECE 512
+void reply_printf(struct reply *r, const char *format, ...)
+	__attribute__((format(gnu_printf, 2, 3)));
+/* A JSON string of any length; "null" for NULL. */
+void reply_json(struct reply *r, const char *s);
+/* Forget what was written and answer {"error": "@what: @arg: @remedy"}; counted. @arg is
+ * shortened and may be NULL. */
+void reply_error(struct reply *r, const char *what, const char *arg, const char *remedy);
+/* End the line and send what the client takes now. -errno: drop the client. */
+int reply_end(struct reply *r);
+/* Send more of a reply that waits. -errno: drop the client. */
+int client_drain(struct ctl *c, struct ctl_client *cl);
+
+/* Answer one command line; modifies it. */
+void ctl_command(struct reply *r, char *line, size_t len);
+
+void show_hello(struct reply *r);
+void show_stat(struct reply *r);
+void show_maps(struct reply *r);
+void show_vma(struct reply *r, unsigned long addr);
+void show_area_desc(struct reply *r, const struct area_desc *d);
+/* "rwxp", as maps prints it. */
+const char *perms_str(unsigned long vm_flags, char buf[static 5]);
+
+void ctl_verify(struct reply *r, bool repair);
+
+/*
+ * Pages of an area that are in memory or in swap, by the page tables alone.
+ * pagemap_count() returns PAGEMAP_UNKNOWN where the kernel will not say.
+ */
+#define PAGEMAP_UNKNOWN (~0UL)
+struct pagemap {
+	int fd;
+	bool no_scan;	      /* no PAGEMAP_SCAN here: read entries */
+	unsigned long budget; /* pages that may still be read entry by entry */
+	u64 *words;
+	size_t nr_words;
+};
+void pagemap_open(struct pagemap *p, union ctl_scratch *scratch);
+unsigned long pagemap_count(struct pagemap *p, unsigned long start, unsigned long end);
+void pagemap_close(struct pagemap *p);
+
+#endif

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Resident pages of an area, from /proc/self/pagemap.
+ *
+ * PAGEMAP_SCAN (6.7) reports runs of pages and skips empty page tables, so it is cheap
+ * on the terabytes that a sanitizer or Java reserves. Older kernels need one 8-byte
+ * entry per page of address space; there a budget keeps a request short.
+ */
+#include <linux/ioctl.h>
+
+#include "lib/base/string.h"
+#include "lib/ctl/internal.h"
+#include "lib/sys/sys.h"
+
+/* include/uapi/linux/fs.h, absent from the headers of 6.1 */
+struct smm_page_region {
+	u64 start, end, categories;
+};
+
+struct smm_pm_scan_arg {
+	u64 size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	u64 category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+
+#define SMM_PAGEMAP_SCAN    _IOWR('f', 16, struct smm_pm_scan_arg)
+#define SMM_PAGE_IS_PRESENT (1 << 3)
+#define SMM_PAGE_IS_SWAPPED (1 << 4)
+
+#define PM_PRESENT_OR_SWAP  (3ULL << 62)
+#define PM_BUDGET	    (4UL << 20) /* pages: 32 MiB of entries */
+
+void pagemap_open(struct pagemap *p, union ctl_scratch *scratch)
+{
+	/* Fails when the program made itself undumpable: the file is root's then. */
+	p->fd = (int)sys_open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0);
+	p->no_scan = false;
+	p->budget = PM_BUDGET;
+	p->words = scratch->words;
+	p->nr_words = ARRAY_SIZE(scratch->words);
+}
+
+void pagemap_close(struct pagemap *p)
+{
+	if (p->fd >= 0)
+		sys_close(p->fd);
+}
+
+/* 0, or -errno. */
+static long pagemap_scan(struct pagemap *p, unsigned long start, unsigned long end,
+			 unsigned long *count)
+{
+	const struct smm_page_region *region = (void *)p->words;
+	struct smm_pm_scan_arg arg = {
+		.size = sizeof(arg),
+		.start = start,
+		.end = end,
+		.vec = (u64)(uintptr_t)p->words,
+		.vec_len = p->nr_words * sizeof(u64) / sizeof(*region),
+		.category_anyof_mask = SMM_PAGE_IS_PRESENT | SMM_PAGE_IS_SWAPPED,
+		.return_mask = SMM_PAGE_IS_PRESENT,
+	};
+
+	while (arg.start < end) {
+		long n = sys_ioctl(p->fd, SMM_PAGEMAP_SCAN, &arg);
+
+		if (n < 0)
+			return n;
+		for (long i = 0; i < n; i++)
+			*count += (region[i].end - region[i].start) >> PAGE_SHIFT;
+		if (arg.walk_end <= arg.start)
+			return -EIO;
+		arg.start = arg.walk_end;
+	}
+	return 0;
+}
+
+static unsigned long pagemap_read(struct pagemap *p, unsigned long start,
+				  unsigned long end)
+{
+	unsigned long count = 0, pages = (end - start) >> PAGE_SHIFT;
+
+	if (pages > p->budget)
+		return PAGEMAP_UNKNOWN;
+	p->budget -= pages;
+	while (pages) {
+		unsigned long want = min(pages, (unsigned long)p->nr_words);
+		long n = sys_pread(p->fd, p->words, want * 8, (start >> PAGE_SHIFT) * 8);
+
+		if (n < 8)
+			return PAGEMAP_UNKNOWN;
+		n /= 8;
+		for (long i = 0; i < n; i++)
+			count += (p->words[i] & PM_PRESENT_OR_SWAP) != 0;
+		start += (unsigned long)n << PAGE_SHIFT;
+		pages -= (unsigned long)n;
+	}
+	return count;
+}
+
+unsigned long pagemap_count(struct pagemap *p, unsigned long start, unsigned long end)
+{
+	unsigned long count = 0;
+
+	if (p->fd < 0)
+		return PAGEMAP_UNKNOWN;
+	if (!p->no_scan) {
+		long ret = pagemap_scan(p, start, end, &count);
+
+		if (ret == 0)
+			return count;
+		if (ret != -ENOTTY && ret != -EINVAL)
+			return PAGEMAP_UNKNOWN;
+		p->no_scan = true;
+	}
+	return pagemap_read(p, start, end);
+}

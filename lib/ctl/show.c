@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The replies that only read. Each is made inside one mm_read_lock(), so it shows one
+ * snapshot; writers are not held up, only the freeing of what they replaced.
+ */
+#include "config.h"
+
+#include "lib/base/string.h"
+#include "lib/ctl/internal.h"
+
+void show_hello(struct reply *r)
+{
+	const struct ctl_env *env = r->c->env;
+
+	reply_printf(r,
+		     "{\"shadowmm\":\"" PACKAGE_VERSION "\",\"protocol\":%d,\"pid\":%d,",
+		     SMM_CTL_PROTOCOL, env->pid);
+	reply_printf(r, "\"comm\":");
+	reply_json(r, env->comm);
+	reply_printf(r, "}");
+}
+
+const char *perms_str(unsigned long vm_flags, char buf[static 5])
+{
+	buf[0] = vm_flags & VM_READ ? 'r' : '-';
+	buf[1] = vm_flags & VM_WRITE ? 'w' : '-';
+	buf[2] = vm_flags & VM_EXEC ? 'x' : '-';
+	buf[3] = vm_flags & VM_SHARED ? 's' : 'p';
+	buf[4] = '\0';
+	return buf;
+}
+
+/* JSON must be UTF-8, a file name need not be: the bytes too where they may differ. */
+static void show_name(struct reply *r, const char *name)
+{
+	const char *p = name;
+
+	reply_printf(r, "\"name\":");
+	reply_json(r, name);
+	while (*p && (unsigned char)*p < 0x80)
+		p++;
+	if (!*p)
+		return;
+	reply_printf(r, ",\"name_hex\":\"");
+	for (p = name; *p; p++)
+		reply_printf(r, "%02x", (unsigned char)*p);
+	reply_printf(r, "\"");
+}
+
+/* The members of an area's object that maps shows as well, without the braces. */
+void show_area_desc(struct reply *r, const struct area_desc *d)
+{
+	char perms[5];
+
+	reply_printf(r, "\"start\":\"%08lx\",\"end\":\"%08lx\",\"perms\":\"%s\",",
+		     d->start, d->end, perms_str(d->vm_flags, perms));
+	reply_printf(r, "\"offset\":\"%08lx\",\"dev\":\"%02x:%02x\",\"inode\":%lu,",
+		     d->pgoff << PAGE_SHIFT, d->major, d->minor, d->ino);
+	show_name(r, d->name ? d->name : "");
+}
+
+/* As show_map_vma() of fs/proc/task_mmu.c: no file, no offset. */
+static void vma_describe(const struct mm_struct *mm, const struct vm_area_struct *vma,
+			 struct area_desc *d)
+{
+	const struct vma_file *file = vma->vm_file;
+
+	*d = (struct area_desc){
+		.start = vma->vm_start,
+		.end = vma->vm_end,
+		.vm_flags = vma->vm_flags,
+		.name = vma_name(mm, vma),
+	};
+	if (file && (file->ino || file->major || file->minor)) {
+		d->pgoff = vma->vm_pgoff;
+		d->major = file->major;
+		d->minor = file->minor;
+		d->ino = file->ino;
+	}
+}
+
+static const char *policy_name(unsigned int policy)
+{
+	return policy == POLICY_OWN ? "own" : "track";
+}
+
+/* As /proc/PID/smaps abbreviates them in VmFlags. */
+static const struct {
+	unsigned long bit;
+	char name[3];
+} flag_name[] = {
+	{ VM_READ, "rd" },	   { VM_WRITE, "wr" },	    { VM_EXEC, "ex" },
+	{ VM_SHARED, "sh" },	   { VM_MAYREAD, "mr" },    { VM_MAYWRITE, "mw" },
+	{ VM_MAYEXEC, "me" },	   { VM_MAYSHARE, "ms" },   { VM_GROWSDOWN, "gd" },
+	{ VM_UFFD_MISSING, "um" }, { VM_PFNMAP, "pf" },	    { VM_LOCKED, "lo" },
+	{ VM_IO, "io" },	   { VM_SEQ_READ, "sr" },   { VM_RAND_READ, "rr" },
+	{ VM_DONTCOPY, "dc" },	   { VM_DONTEXPAND, "de" }, { VM_LOCKONFAULT, "lf" },
+	{ VM_ACCOUNT, "ac" },	   { VM_NORESERVE, "nr" },  { VM_HUGETLB, "ht" },
+	{ VM_SYNC, "sf" },	   { VM_WIPEONFORK, "wf" }, { VM_DONTDUMP, "dd" },
+	{ VM_HUGEPAGE, "hg" },	   { VM_NOHUGEPAGE, "nh" }, { VM_MERGEABLE, "mg" },
+};
+
+static void show_flags(struct reply *r, unsigned long vm_flags)
+{
+	const char *comma = "";
+
+	reply_printf(r, ",\"flags\":[");
+	for (size_t i = 0; i < ARRAY_SIZE(flag_name); i++) {
+		if (!(vm_flags & flag_name[i].bit))
+			continue;
+		reply_printf(r, "%s\"%s\"", comma, flag_name[i].name);
+		comma = ",";
+	}
+	reply_printf(r, "]");
+}
+
+static void show_area(struct reply *r, const struct vm_area_struct *vma,
+		      struct pagemap *pm)
+{
+	const struct vma_stat *stat = READ_ONCE(vma->stat);
+	unsigned long resident = pagemap_count(pm, vma->vm_start, vma->vm_end);
+	struct area_desc d;
+
+	vma_describe(r->c->env->mm, vma, &d);
+	reply_printf(r, "{");
+	show_area_desc(r, &d);
+	reply_printf(r, ",\"policy\":\"%s\",\"reason\":\"%s\"", policy_name(vma->policy),
+		     track_reason_name(vma->reason));
+	if (resident == PAGEMAP_UNKNOWN)
+		reply_printf(r, ",\"resident\":null");
+	else
+		reply_printf(r, ",\"resident\":%lu", resident);
+	reply_printf(r, ",\"faults\":%lu,\"populated\":%lu",
+		     stat ? READ_ONCE(stat->faults) : 0UL,
+		     stat ? READ_ONCE(stat->populated) : 0UL);
+	show_flags(r, vma->vm_flags);
+	reply_printf(r, "}");
+}
+
+static const char *bool_str(bool b)
+{
+	return b ? "true" : "false";
+}
+
+void show_maps(struct reply *r)
+{
+	struct mm_struct *mm = r->c->env->mm;
+	int token = mm_read_lock_engine(mm);
+	struct vm_area_struct *vma;
+	const char *comma = "";
+	struct vma_iter it;
+	struct pagemap pm;
+
+	pagemap_open(&pm, &r->c->scratch);
+	reply_printf(r, "{\"pid\":%d,\"blind\":%s,\"areas\":[", r->c->env->pid,
+		     bool_str(READ_ONCE(mm->blind)));
+	vma_iter_init(&it, mm, 0);
+	vma_for_each (vma, &it) {
+		reply_printf(r, "%s", comma);
+		show_area(r, vma, &pm);
+		comma = ",";
+	}
+	mm_read_unlock(mm, token);
+	pagemap_close(&pm);
+	reply_printf(r, "]}");
+}
+
+void show_vma(struct reply *r, unsigned long addr)
+{
+	struct mm_struct *mm = r->c->env->mm;
+	int token = mm_read_lock_engine(mm);
+	struct vm_area_struct *vma = find_vma(mm, addr);
+	struct pagemap pm;
+
+	reply_printf(r, "{\"addr\":\"%08lx\",\"blind\":%s,\"contains\":%s,\"vma\":", addr,
+		     bool_str(READ_ONCE(mm->blind)),
+		     bool_str(vma && addr >= vma->vm_start));
+	if (vma) {
+		pagemap_open(&pm, &r->c->scratch);
+		show_area(r, vma, &pm);
+		pagemap_close(&pm);
+	} else {
+		reply_printf(r, "null");
+	}
+	mm_read_unlock(mm, token);
+	reply_printf(r, "}");
+}
+
+/* --- stat ------------------------------------------------------------------------ */
+
+struct tally {
+	unsigned long areas, bytes;
+};
+
+static void tally_add(struct tally *t, const struct vm_area_struct *vma)
+{
+	t->areas++;
+	t->bytes += vma->vm_end - vma->vm_start;
+}
+
+static void show_tally(struct reply *r, const char *comma, const char *name,
+		       const struct tally *t)
+{
+	reply_printf(r, "%s\"%s\":{\"areas\":%lu,\"bytes\":%lu}", comma, name, t->areas,
+		     t->bytes);
+}
+
+static void show_tallies(struct reply *r)
+{
+	struct tally policy[2] = { { 0 } }, reason[TRACK_NR] = { { 0 } };
+	struct mm_struct *mm = r->c->env->mm;
+	int token = mm_read_lock_engine(mm);
+	struct vm_area_struct *vma;
+	struct vma_iter it;
+
+	vma_iter_init(&it, mm, 0);
+	vma_for_each (vma, &it) {
+		tally_add(&policy[vma->policy == POLICY_OWN], vma);
+		if (vma->policy != POLICY_OWN)
+			tally_add(&reason[min((unsigned int)vma->reason, TRACK_NR - 1U)],
+				  vma);
+	}
+	mm_read_unlock(mm, token);
+	reply_printf(r, ",\"policy\":{");
+	show_tally(r, "", "own", &policy[1]);
+	show_tally(r, ",", "track", &policy[0]);
+	reply_printf(r, "},\"reason\":{");
+	for (int i = TRACK_NONE + 1; i < TRACK_NR; i++)
+		show_tally(r, i > TRACK_NONE + 1 ? "," : "",
+			   track_reason_name((enum track_reason)i), &reason[i]);
+	reply_printf(r, "}");
+}
+
+/* The memory descriptor. Addresses are hexadecimal strings, the rest numbers. */
+static void show_mm(struct reply *r)
+{
+	const struct mm_struct *mm = r->c->env->mm;
+
+#define MM_NUMBER(field) reply_printf(r, "\"" #field "\":%lu,", READ_ONCE(mm->field))
+#define MM_ADDR(field)	 reply_printf(r, "\"" #field "\":\"%08lx\",", READ_ONCE(mm->field))
+	reply_printf(r, ",\"mm\":{");
+	MM_NUMBER(map_count);
+	MM_NUMBER(total_vm);
+	MM_NUMBER(locked_vm);
+	MM_NUMBER(seq);
+	MM_NUMBER(min_own);
+	MM_ADDR(def_flags);
+	MM_ADDR(start_code);
+	MM_ADDR(end_code);
+	MM_ADDR(start_data);
+	MM_ADDR(end_data);
+	MM_ADDR(start_brk);
+	MM_ADDR(brk);
+	MM_ADDR(start_stack);
+	MM_ADDR(arg_start);
+	MM_ADDR(arg_end);
+	MM_ADDR(env_start);
+	MM_ADDR(env_end);
+#undef MM_NUMBER
+#undef MM_ADDR
+	reply_printf(r, "\"own_enabled\":%s,\"blind\":%s}",
+		     bool_str(READ_ONCE(mm->own_enabled)),
+		     bool_str(READ_ONCE(mm->blind)));
+}
+
+static void show_counters(struct reply *r)
+{
+	const struct smm_stat *stat = r->c->env->stat;
+	const char *comma = "";
+
+	reply_printf(r, ",\"counters\":{");
+#define SHOW_COUNTER(name, text)                                              \
+	reply_printf(r, "%s\"" #name "\":%lu", comma, READ_ONCE(stat->name)); \
+	comma = ",";
+	SMM_COUNTERS(SHOW_COUNTER)
+#undef SHOW_COUNTER
+	reply_printf(r, "}");
+}
+
+static void show_slab(struct reply *r, const char *comma, const struct kmem_cache *c)
+{
+	reply_printf(r, "%s{\"name\":", comma);
+	reply_json(r, c->name ? c->name : "");
+	reply_printf(r, ",\"size\":%lu,\"active\":%lu,\"free\":%lu,\"pages\":%lu}",
+		     c->size, READ_ONCE(c->nr_active), READ_ONCE(c->nr_free),
+		     READ_ONCE(c->nr_pages));
+}
+
+static void show_memory(struct reply *r)
+{
+	const struct mm_struct *mm = r->c->env->mm;
+
+	reply_printf(r, ",\"arena\":{\"total\":%lu,\"free\":%lu}",
+		     READ_ONCE(mm->arena.total), READ_ONCE(mm->arena.free));
+	reply_printf(r, ",\"rcu\":{\"deferred\":%lu}", READ_ONCE(mm->rcu.nr_deferred));
+	reply_printf(r, ",\"slab\":[");
+	show_slab(r, "", &mm->vma_cache);
+	show_slab(r, ",", &mm->node_cache);
+	show_slab(r, ",", &mm->stat_cache);
+	reply_printf(r, "]");
+}
+
+void show_stat(struct reply *r)
+{
+	const struct ctl_env *env = r->c->env;
+
+	reply_printf(r, "{\"pid\":%d,\"comm\":", env->pid);
+	reply_json(r, env->comm);
+	reply_printf(r, ",\"mode\":");
+	reply_json(r, env->mode);
+	reply_printf(r, ",\"degraded\":");
+	reply_json(r, env->degraded);
+	reply_printf(r, ",\"engine_pid\":%d,\"fault_pid\":%d,\"start_time\":%lu",
+		     env->engine_pid, env->fault_pid, (unsigned long)env->start_time);
+	show_mm(r);
+	show_tallies(r);
+	show_counters(r);
+	show_memory(r);
+	reply_printf(r, "}");
+}

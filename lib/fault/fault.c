@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The fault task: read an event, ask the model, answer.
+ *
+ *   fault_process -> fault_loop -> fault_event -> handle_mm_fault (lib/mm/fault.c)
+ *                                       '-------> install_zero_pages -> uffd_zero
+ *
+ * It takes no lock and waits for nobody but the kernel: a hook may hold mmap_lock while
+ * its thread, or another, waits for a page.
+ */
+#include <linux/signal.h>
+
+#include "lib/base/string.h"
+#include "lib/fault/fault.h"
+#include "lib/mm/mm.h"
+#include "lib/sys/clone.h"
+#include "lib/sys/sys.h"
+#include "lib/sys/uffd.h"
+
+#define EVENTS_PER_READ 16
+
+struct fault_task {
+	struct engine *e;
+	struct fault_stream stream;
+	struct uffd_msg msg[EVENTS_PER_READ];
+	unsigned long mm_seq; /* of the model when the event was looked at */
+	size_t next, nr;      /* events read and not answered yet: msg[next, nr) */
+};
+
+/*
+ * Install zeroes over [start, end), as much as the kernel lets us; what is already there
+ * is left alone. Returns what happened to the first page.
+ */
+static int install_zero_pages(struct engine *e, unsigned long start, unsigned long end,
+			      struct vma_stat *vs)
+{
+	unsigned long done;
+	int ret;
+
+	do {
+		ret = uffd_zero(e->uffd, start, end, &done);
+		stat_add(e->stat->pages_zeroed, done >> PAGE_SHIFT);
+		if (vs)
+			stat_add(vs->populated, done >> PAGE_SHIFT);
+		if (ret == -EAGAIN)
+			stat_inc(e->stat->copy_again);
+		start += done;
+	} while (ret == -EAGAIN && start < end);
+	if (ret == -EEXIST)
+		stat_inc(e->stat->copy_exist);
+	else if (ret)
+		stat_inc(e->stat->copy_failed);
+	return done ? 0 : ret;
+}
+
+/*
+ * The kernel raised the event, so the access was legal and the page missing when it
+ * happened: a zero page is right even if the model already knows of a later change. If
+ * the area has gone the installation fails, the faulter is woken and the kernel decides
+ * its retry. Without memory the area goes back to the kernel, whose fault path knows how
+ * to run out of it (reclaim, OOM killer, SIGBUS).
+ */
+static void answer_page(struct engine *e, unsigned long page, struct vma_stat *vs)
+{
+	int ret = install_zero_pages(e, page, page + PAGE_SIZE, vs);
+
+	if (ret == -ENOMEM)
+		uffd_unregister(e->uffd, page, page + PAGE_SIZE);
+	if (ret)
+		uffd_wake(e->uffd, page, page + PAGE_SIZE);
+}
+
+/*
+ * The page of the fault first, then what follows it, then what precedes it. False: the
+ * page was there already, or could not be installed.
+ */
+static bool do_anonymous_page(struct engine *e, unsigned long page,
+			      const struct fault_plan *plan)
+{
+	int ret = install_zero_pages(e, page, plan->end, plan->stat);
+
+	if (ret)
+		answer_page(e, page, plan->stat);
+	else if (plan->start < page)
+		install_zero_pages(e, plan->start, page, plan->stat);
+	return !ret;
+}
+
+/* --- ahead of the program ---------------------------------------------------------- */
+
+static unsigned long event_page(const struct uffd_msg *msg)
+{
+	return msg->arg.pagefault.address & PAGE_MASK;
+}
+
+/* Events that have come meanwhile, after those of the batch. */
+static void read_more(struct fault_task *t)
+{
+	long n;
+
+	if (t->next < t->nr)
+		return;
+	n = sys_read(t->e->uffd, t->msg, sizeof(t->msg));
+	t->next = 0;
+	t->nr = n > 0 ? (size_t)n / sizeof(t->msg[0]) : 0;
+}
+
+/* Somebody waits for a page that is not in [start, end), which is about to be there. */
+static bool waits_elsewhere(struct fault_task *t, unsigned long start, unsigned long end)
+{
+	read_more(t);
+	for (size_t i = t->next; i < t->nr; i++)
+		if (event_page(&t->msg[i]) < start || event_page(&t->msg[i]) >= end)
+			return true;
+	return false;
+}
+
+static void set_blocking(struct fault_task *t, bool blocking)
+{
+	/* poll(2) answers POLLERR for a blocking userfaultfd, so it is read instead. */
+	sys_fcntl(t->e->uffd, F_SETFL, O_RDWR | (blocking ? 0 : O_NONBLOCK));
+}
+
+/*
+ * A program that touches memory in order finds the following windows installed, or being
+ * installed: it then runs on its processor while we work on another. A fault elsewhere
+ * ends it, so nobody waits for more than one window that he does not want.
+ */
+static void install_ahead(struct fault_task *t, const struct fault_plan *plan)
+{
+	const unsigned long step = FAULT_AROUND_PAGES * PAGE_SIZE;
+	unsigned long limit = fault_ahead(&t->stream, plan, t->e->opt.around);
+	unsigned long end = plan->end;
+
+	WRITE_ONCE(t->e->busy_end, limit);
+	if (end < limit)
+		set_blocking(t, false);
+	while (end < limit && READ_ONCE(t->e->mm->seq) == t->mm_seq &&
+	       !waits_elsewhere(t, plan->start, limit)) {
+		unsigned long stop = min(end + step, limit);
+
+		if (install_zero_pages(t->e, end, stop, plan->stat))
+			break;
+		end = stop;
+	}
+	if (plan->end < limit)
+		set_blocking(t, true);
+	fault_ahead_done(&t->stream, plan, t->e->opt.around, end);
+}
+
+/* --- events ------------------------------------------------------------------------ */
+
+static void fault_event(struct fault_task *t, const struct uffd_msg *msg)
+{
+	bool write = msg->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE;
+	unsigned long page = event_page(msg);
+	struct engine *e = t->e;
+	struct fault_plan plan;
+	int token = mm_read_lock_engine(e->mm);
+
+	stat_inc(e->stat->faults);
+	if (write)
+		stat_inc(e->stat->faults_write);
+	switch (handle_mm_fault(e->mm, page, write, e->opt.around, &plan)) {
+	case FAULT_ZERO:
+		if (plan.stat)
+			stat_inc(plan.stat->faults);
+		WRITE_ONCE(e->busy_end, plan.end);
+		WRITE_ONCE(e->busy_start, plan.start);
+		if (do_anonymous_page(e, page, &plan))
+			install_ahead(t, &plan);
+		break;
+	case FAULT_STALE:
+		stat_inc(e->stat->faults_stale);
+		answer_page(e, page, NULL);
+		break;
+	case FAULT_FOREIGN:
+		stat_inc(e->stat->faults_stale);
+		uffd_wake(e->uffd, page, page + PAGE_SIZE);
+		break;
+	}
+	mm_read_unlock(e->mm, token);
+}
+
+/*
+ * From here to fault_end() a hook that unmaps waits for us (engine_wait_range()), unless
+ * we have said by the range that we are elsewhere. The increments are full barriers: we
+ * are seen to be busy before we look at the model. Also read by untouched_meanwhile().
+ */
+static void fault_begin(struct fault_task *t)
+{
+	WRITE_ONCE(t->e->busy_start, 0);
+	WRITE_ONCE(t->e->busy_end, ~0UL);
+	__atomic_fetch_add(&t->e->fault_seq, 1, __ATOMIC_SEQ_CST);
+	t->mm_seq = READ_ONCE(t->e->mm->seq);
+}
+
+static void fault_end(struct fault_task *t)
+{
+	__atomic_fetch_add(&t->e->fault_seq, 1, __ATOMIC_SEQ_CST);
+}
+
+static void fault_events(struct fault_task *t)
+{
+	while (t->next < t->nr) {
+		const struct uffd_msg msg = t->msg[t->next++];
+
+		fault_begin(t);
+		if (msg.event == UFFD_EVENT_PAGEFAULT)
+			fault_event(t, &msg);
+		fault_end(t);
+	}
+}
+
+static void fault_loop(struct engine *e)
+{
+	struct fault_task t = { .e = e };
+	u32 creds_seen = READ_ONCE(e->creds_seq);
+
+	for (;;) {
+		long n = sys_read(e->uffd, t.msg, sizeof(t.msg));
+
+		t.next = 0;
+		t.nr = n > 0 ? (size_t)n / sizeof(t.msg[0]) : 0;
+		if (n > 0)
+			fault_events(&t);
+		if (n < 0 && n != -EINTR && n != -EAGAIN)
+			engine_fail_stop(e);
+		if (READ_ONCE(e->creds_seq) != creds_seen) {
+			creds_seen = READ_ONCE(e->creds_seq);
+			engine_take_creds(e);
+			engine_ack_creds(e);
+		}
+	}
+}
+
+static void on_signal(int sig)
+{
+	(void)sig;
+}
+
+/* Let FAULT_SIGNAL interrupt read(2); nothing else reaches this process. */
+static long arm_signal(void)
+{
+	struct {
+		void (*handler)(int);
+		unsigned long flags;
+		void (*restorer)(void);
+		u64 mask;
+	} sa = { on_signal, 0x04000000 /* SA_RESTORER */, sys_restorer, 0 };
+	const u64 open = ~(1ULL << (FAULT_SIGNAL - 1));
+	long ret = sys_rt_sigaction(FAULT_SIGNAL, &sa, NULL);
+
+	return ret ? ret : sys_rt_sigprocmask(SMM_SIG_SETMASK, &open, NULL);
+}
+
+void fault_process(void *arg)
+{
+	struct engine *e = arg;
+	long tid;
+
+	sys_prctl(PR_SET_NAME, "smm-fault", 0, 0, 0);
+	sys_setsid();
+	tid = arm_signal();
+	if (!tid)
+		tid = sys_clone_task(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
+					     CLONE_THREAD | CLONE_SYSVSEM,
+				     e->stack_service + sizeof(e->stack_service), NULL,
+				     NULL, service_task, e);
+	if (tid < 0)
+		sys_exit_group(1); /* smm-ctl sees it and goes on without us */
+	WRITE_ONCE(e->service_tid, (int)tid);
+	fault_loop(e);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The fault process smm-fault: entry points of its tasks. */
+#ifndef SHADOWMM_FAULT_FAULT_H
+#define SHADOWMM_FAULT_FAULT_H
+
+#include "lib/base/engine.h"
+
+/* First code of smm-fault, on engine->stack_fault. @arg: struct engine. Never returns. */
+void fault_process(void *arg);
+/* First code of the service task, on engine->stack_service. Never returns. */
+void service_task(void *arg);
+/* Kill the program: the engine cannot go on and must not be missed silently. */
+void engine_fail_stop(struct engine *e) __attribute__((noreturn));
+/* Take over e->creds in the calling task (each task has its own). */
+void engine_take_creds(struct engine *e);
+/* Tell the service task, for which the hook waits, that this task has done so. */
+void engine_ack_creds(struct engine *e);
+
+/* Wakes the fault task out of read(2). */
+#define FAULT_SIGNAL 10 /* SIGUSR1 */
+
+#endif

@@ -1,0 +1,4 @@
+noinst_LTLIBRARIES += lib/fault/libfault.la
+lib_fault_libfault_la_SOURCES = lib/fault/fault.c lib/fault/fault.h lib/fault/service.c
+lib_fault_libfault_la_CPPFLAGS = $(LIB_CPPFLAGS)
+lib_fault_libfault_la_CFLAGS = $(HOOK_CFLAGS)

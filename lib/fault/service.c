@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The service task: does for a hook what needs the engine's descriptors. The hook holds
+ * mmap_lock and waits, so the task may change the model in its stead.
+ */
+#include <linux/capability.h>
+#include <linux/signal.h>
+
+#include "lib/base/string.h"
+#include "lib/fault/fault.h"
+#include "lib/mm/mm.h"
+#include "lib/sys/procmaps.h"
+#include "lib/sys/sockpath.h"
+#include "lib/sys/sys.h"
+#include "lib/sys/uffd.h"
+
+void engine_fail_stop(struct engine *e)
+{
+	if (!READ_ONCE(e->stopping) && READ_ONCE(e->state) != ENGINE_STARTING) {
+		sys_pidfd_send_signal(e->owner_pidfd, SIGKILL);
+		socket_unlink(e);
+	}
+	sys_exit_group(1);
+	__builtin_unreachable();
+}
+
+/* The fault task has installed nothing since the hook took the lock (engine.h). */
+static bool untouched_meanwhile(struct engine *e)
+{
+	u32 seq = __atomic_load_n(&e->fault_seq, __ATOMIC_SEQ_CST);
+
+	return seq == e->seq_at_lock && !(seq & 1);
+}
+
+static long register_range(struct engine *e, unsigned long start, unsigned long limit)
+{
+	unsigned long end;
+	long ret = 0;
+
+	while (mm_next_to_register(e->mm, start, limit, &start, &end)) {
+		int err = uffd_register(e->uffd, start, end);
+
+		if (err) {
+			stat_inc(e->stat->register_failed);
+			mm_set_track(e->mm, start, end, TRACK_REFUSED);
+			ret = err;
+		} else {
+			stat_inc(e->stat->registered);
+			mm_set_uffd(e->mm, start, end, true);
+			if (!untouched_meanwhile(e))
+				mm_doubt(e->mm, start, end);
+		}
+		start = end;
+	}
+	return ret;
+}
+
+static long release_range(struct engine *e, unsigned long start, unsigned long limit)
+{
+	struct vm_area_struct *vma;
+	long ret = 0;
+
+	for (;;) {
+		unsigned long s, t;
+		int token = mm_read_lock_engine(e->mm);
+
+		vma = find_vma_intersection(e->mm, start, limit);
+		s = vma ? max(vma->vm_start, start) : 0;
+		t = vma ? min(vma->vm_end, limit) : 0;
+		if (vma && (vma->vm_flags & VM_UFFD_MISSING)) {
+			ret = uffd_unregister(e->uffd, s, t);
+			stat_inc(e->stat->unregistered);
+			mm_set_uffd(e->mm, s, t, false);
+		}
+		mm_read_unlock(e->mm, token);
+		if (!vma)
+			break;
+		start = t;
+	}
+	return ret;
+}
+
+static long unregister_range(struct engine *e, unsigned long start, unsigned long limit)
+{
+	long ret = release_range(e, start, limit);
+
+	mm_set_track(e->mm, start, limit, (enum track_reason)e->request.reason);
+	return ret;
+}
+
+/* Call @func for each area of the kernel's list that meets [start, end). */
+static long for_each_kernel_area(struct engine *e, unsigned long start, unsigned long end,
+				 void (*func)(struct engine *e, struct area_desc *d,
+					      void *arg),
+				 void *arg)
+{
+	struct procmaps p;
+	struct area_desc d;
+	int ret = procmaps_open(&p);
+
+	if (ret)
+		return ret;
+	while ((ret = procmaps_next(&p, &d)) > 0)
+		if (d.end > start && d.start < end)
+			func(e, &d, arg);
+	procmaps_close(&p);
+	return ret;
+}
+
+static void import_area(struct engine *e, struct area_desc *d, void *arg)
+{
+	struct vma_file *file = vma_file_get(e->mm, d->major, d->minor, d->ino, d->name);
+	struct mmap_call c = {
+		.addr = max(d->start, e->request.start),
+		.pgoff = d->pgoff,
+		.prot = d->vm_flags & (VM_READ | VM_WRITE | VM_EXEC),
+		.flags = d->vm_flags & VM_SHARED ? MAP_SHARED : MAP_PRIVATE,
+		.file = file,
+		.force = (enum track_reason)e->request.reason,
+	};
+
+	(void)arg;
+	if (d->start < c.addr)
+		c.pgoff += (c.addr - d->start) >> PAGE_SHIFT;
+	c.len = min(d->end, e->request.end) - c.addr;
+	mm_mmap(e->mm, &c);
+}
+
+static void verify_area(struct engine *e, struct area_desc *d, void *arg)
+{
+	(void)e;
+	mm_verify_area(arg, d);
+}
+
+static long resync(struct engine *e)
+{
+	struct mm_verify v;
+	long ret;
+
+	stat_inc(e->stat->resyncs);
+	mm_verify_begin(&v, e->mm);
+	v.repair = true;
+	ret = for_each_kernel_area(e, 0, ~0UL, verify_area, &v);
+	if (!ret)
+		mm_verify_end(&v);
+	return ret;
+}
+
+void engine_take_creds(struct engine *e)
+{
+	const struct engine_creds *c = &e->creds;
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[2];
+
+	for (int i = 0; i < 2; i++)
+		caps[i] = (struct __user_cap_data_struct){ c->cap[0][i], c->cap[1][i],
+							   c->cap[2][i] };
+	/* Groups and ids first: they need the privileges that capset() then gives up. A
+	 * step that is refused leaves us with what the program itself has lost. */
+	if (c->nr_groups >= 0)
+		sys_setgroups(c->nr_groups, c->groups);
+	sys_setresgid(c->rgid, c->egid, c->sgid);
+	sys_setresuid(c->ruid, c->euid, c->suid);
+	sys_capset(&head, caps);
+}
+
+void engine_ack_creds(struct engine *e)
+{
+	__atomic_fetch_add(&e->creds_acks, 1, __ATOMIC_RELEASE);
+	sys_futex(&e->creds_acks, FUTEX_WAKE_PRIVATE, 1, NULL);
+}
+
+/* The service task, the fault task and smm-ctl each have credentials of their own. */
+#define TASKS_WITH_CREDS 3
+
+static long follow_creds(struct engine *e)
+{
+	const struct timespec tick = { 0, 100 * 1000 * 1000 };
+	const u64 one = 1;
+	u32 acks;
+
+	WRITE_ONCE(e->creds_acks, 0);
+	__atomic_fetch_add(&e->creds_seq, 1, __ATOMIC_SEQ_CST);
+	sys_write(e->wake_fd, &one, sizeof(one));
+	sys_tgkill(e->fault_pid, e->fault_pid, FAULT_SIGNAL);
+	engine_take_creds(e);
+	engine_ack_creds(e);
+	for (int i = 0; (acks = READ_ONCE(e->creds_acks)) < TASKS_WITH_CREDS; i++) {
+		if (i == 20)
+			return -ETIMEDOUT;
+		sys_tgkill(e->fault_pid, e->fault_pid, FAULT_SIGNAL);
+		sys_futex(&e->creds_acks, FUTEX_WAIT_PRIVATE, acks, &tick);
+	}
+	return 0;
+}
+
+static long serve(struct engine *e)
+{
+	unsigned long start = e->request.start, end = e->request.end;
+
+	switch (e->request.op) {
+	case ENGINE_REGISTER:
+		return register_range(e, start, end);
+	case ENGINE_UNREGISTER:
+		return unregister_range(e, start, end);
+	case ENGINE_RELEASE:
+		return release_range(e, start, end);
+	case ENGINE_IMPORT:
+		return for_each_kernel_area(e, start, end, import_area, NULL);
+	case ENGINE_RESYNC:
+		return resync(e);
+	case ENGINE_CREDS:
+		return follow_creds(e);
+	}
+	return -EINVAL;
+}
+
+void service_task(void *arg)
+{
+	struct engine *e = arg;
+	u32 expected;
+
+	for (;;) {
+		u32 word = __atomic_load_n(&e->mailbox, __ATOMIC_ACQUIRE);
+
+		if (word == MAILBOX_DEAD)
+			engine_fail_stop(e);
+		if (word == MAILBOX_IDLE) {
+			/* Not PRIVATE: the kernel's wake at the death of smm-ctl is not.
+			 */
+			sys_futex(&e->mailbox, FUTEX_WAIT, MAILBOX_IDLE, NULL);
+			continue;
+		}
+		e->request.result = serve(e);
+		/* Pairs with the acquire in engine_request(). Fails if smm-ctl died. */
+		expected = MAILBOX_POSTED;
+		__atomic_compare_exchange_n(&e->mailbox, &expected, MAILBOX_IDLE, false,
+					    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+		sys_futex(&e->mailbox, FUTEX_WAKE, 1, NULL);
+	}
+}

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The calls that change areas. Each hook has one shape: take the lock, let the kernel
+ * execute the call, and if it succeeded tell the model; then have registered what the
+ * model wants to page. A failed call changes nothing, except those that stop half way:
+ * there the kernel's list is read back.
+ */
+#include <asm/stat.h>
+#include <linux/mman.h>
+
+#include "lib/base/fmt.h"
+#include "lib/base/string.h"
+#include "lib/hook/patch.h"
+#include "lib/hook/state.h"
+#include "lib/sys/sys.h"
+
+#define CALL(nr, a) sys_call6(nr, (a)[0], (a)[1], (a)[2], (a)[3], (a)[4], (a)[5])
+
+static long count(long ret)
+{
+	if (IS_ERR_VALUE(ret))
+		stat_inc(smm.stat.calls_failed);
+	return ret;
+}
+
+/* Guarded by mmap_lock: a hook's own stack may be a small signal stack. */
+static char path_buf[4096];
+
+/*
+ * What maps will show for descriptor @fd. The descriptor stays the program's: it may be
+ * closed by another thread at any moment, then the mmap fails as well.
+ */
+static struct vma_file *file_of(int fd)
+{
+	char link[32];
+	struct stat st;
+	struct fmt f;
+	long n;
+
+	if (sys_fstat(fd, &st))
+		return NULL;
+	fmt_init(&f, link, sizeof(link));
+	fmt_printf(&f, "/proc/self/fd/%d", fd);
+	n = sys_readlink(link, path_buf, sizeof(path_buf) - 1);
+	path_buf[n > 0 ? n : 0] = '\0';
+	/* The kernel's dev_t in its user-space encoding, new_encode_dev() */
+	return vma_file_get(&smm.mm, (st.st_dev >> 8) & 0xfff,
+			    (st.st_dev & 0xff) | ((st.st_dev >> 12) & 0xfff00), st.st_ino,
+			    path_buf);
+}
+
+/* Memory that has no descriptor but a file in the kernel's eyes: ask for its name. */
+static void import_range(unsigned long start, unsigned long end, enum track_reason reason)
+{
+	if (model_prepare(start, end - start))
+		engine_request(ENGINE_IMPORT, start, end, (int)reason);
+}
+
+static void model_mmap(unsigned long addr, const unsigned long *a, struct vma_file *file)
+{
+	const struct mmap_call c = {
+		.addr = addr,
+		.len = a[1],
+		.prot = a[2],
+		.flags = a[3],
+		.pgoff = file ? a[5] >> PAGE_SHIFT : addr >> PAGE_SHIFT,
+		.file = file,
+	};
+	bool shared = a[3] & MAP_SHARED;
+
+	mm_mmap(&smm.mm, &c);
+	if (a[3] & MAP_FIXED)
+		engine_wait_range(addr, addr + PAGE_ALIGN(a[1]));
+	if ((shared && !file) || (a[3] & MAP_HUGETLB))
+		import_range(addr, addr + PAGE_ALIGN(a[1]), TRACK_SHARED);
+	own_range(addr, addr + PAGE_ALIGN(a[1]));
+}
+
+/*
+ * Code that the dynamic loader maps is patched before anything can run in it. Other
+ * callers' executable mappings are their own business (they may compare or relocate it).
+ */
+static void patch_loaded(unsigned long addr, const unsigned long *a)
+{
+	const unsigned long want = PROT_READ | PROT_EXEC;
+	unsigned long len = PAGE_ALIGN(a[1]);
+	struct stat st;
+
+	if ((a[2] & (want | PROT_WRITE)) != want || (a[3] & MAP_ANONYMOUS) ||
+	    sys_fstat((int)a[4], &st) || (unsigned long)st.st_size <= a[5])
+		return;
+	/* The loader reserves room for all segments with its first mapping, which may
+	 * reach past the end of the file: there is nothing but SIGBUS. */
+	len = min(len, PAGE_ALIGN((unsigned long)st.st_size - a[5]));
+	patch_range(addr, addr + len, a[2]);
+}
+
+long hook_mmap(unsigned long *a, bool from_loader)
+{
+	bool model = mmap_write_lock(0, 0);
+	struct vma_file *file = NULL;
+	long ret;
+
+	if (model && !(a[3] & MAP_ANONYMOUS))
+		file = file_of((int)a[4]);
+	ret = count(CALL(__NR_mmap, a));
+	if (model && !IS_ERR_VALUE(ret))
+		model_mmap((unsigned long)ret, a, file);
+	else if (file)
+		vma_file_put(&smm.mm, file);
+	if (from_loader && !IS_ERR_VALUE(ret))
+		patch_loaded((unsigned long)ret, a);
+	mmap_write_unlock();
+	return ret;
+}
+
+long hook_munmap(unsigned long *a)
+{
+	bool model = mmap_write_lock(0, 0);
+	long ret = count(CALL(__NR_munmap, a));
+
+	if (model && !ret) {
+		mm_munmap(&smm.mm, a[0], a[1]);
+		engine_wait_range(a[0], a[0] + PAGE_ALIGN(a[1]));
+	}
+	mmap_write_unlock();
+	return ret;
+}
+
+static bool any_registered(unsigned long start, unsigned long end)
+{
+	struct vm_area_struct *vma;
+	bool found = false;
+
+	while (!found && (vma = find_vma_intersection(&smm.mm, start, end))) {
+		found = vma->vm_flags & VM_UFFD_MISSING;
+		start = vma->vm_end;
+	}
+	return found;
+}
+
+/*
+ * One area for the program may be two in the kernel, registered and not, and mremap()
+ * takes no range that crosses areas (-EFAULT). Give the range back and try again; what
+ * deserves it is registered once more afterwards.
+ */
+static long mremap_as_one(unsigned long *a)
+{
+	unsigned long end = a[0] + max(PAGE_ALIGN(a[1]), PAGE_SIZE);
+	long ret = CALL(__NR_mremap, a);
+
+	if (ret != -EFAULT || smm.mm.blind || !any_registered(a[0], end))
+		return ret;
+	engine_request(ENGINE_RELEASE, a[0], end, 0);
+	ret = CALL(__NR_mremap, a);
+	own_range(a[0], end);
+	return ret;
+}
+
+long hook_mremap(unsigned long *a)
+{
+	bool model = mmap_write_lock(0, ~0UL);
+	long ret = count(mremap_as_one(a));
+
+	if (model && !IS_ERR_VALUE(ret)) {
+		mm_mremap(&smm.mm, a[0], a[1], (unsigned long)ret, a[2], a[3]);
+		engine_wait_range(a[0], a[0] + PAGE_ALIGN(a[1]));
+		own_range((unsigned long)ret, (unsigned long)ret + PAGE_ALIGN(a[2]));
+	} else if (model && (a[3] & MREMAP_FIXED)) {
+		/* The target may have been unmapped before the call failed. */
+		model_resync();
+	}
+	mmap_write_unlock();
+	return ret;
+}
+
+static long protect(long nr, unsigned long *a, int pkey)
+{
+	bool model = mmap_write_lock(a[0], a[1]);
+	long ret = count(CALL(nr, a));
+	/* It may have stopped half way: at a hole, at a limit, at a file's mode, or at
+	 * once (PR_SET_MDWE). Without an engine to look, the first is likeliest. */
+	bool halfway = ret == -ENOMEM || ret == -EACCES;
+
+	if (model && !(halfway && model_resync()) && (!ret || ret == -ENOMEM))
+		mm_mprotect(&smm.mm, a[0], a[1], a[2], pkey);
+	mmap_write_unlock();
+	return ret;
+}
+
+long hook_mprotect(unsigned long *a)
+{
+	return protect(__NR_mprotect, a, -1);
+}
+
+long hook_pkey_mprotect(unsigned long *a)
+{
+	return protect(__NR_pkey_mprotect, a, (int)a[3]);
+}
+
+static bool advice_changes_areas(int advice)
+{
+	switch (advice) {
+	case MADV_NORMAL:
+	case MADV_RANDOM:
+	case MADV_SEQUENTIAL:
+	case MADV_DONTFORK:
+	case MADV_DOFORK:
+	case MADV_MERGEABLE:
+	case MADV_UNMERGEABLE:
+	case MADV_HUGEPAGE:
+	case MADV_NOHUGEPAGE:
+	case MADV_DONTDUMP:
+	case MADV_DODUMP:
+	case MADV_WIPEONFORK:
+	case MADV_KEEPONFORK:
+		return true;
+	default:
+		return false;
+	}
+}
+
+long hook_madvise(unsigned long *a)
+{
+	bool model;
+	long ret;
+
+	/* Pages come and go without the list of areas noticing, and MADV_POPULATE_WRITE
+	 * waits for our own fault task: no lock. */
+	if (!advice_changes_areas((int)a[2]))
+		return count(CALL(__NR_madvise, a));
+	model = mmap_write_lock(a[0], a[1]);
+	ret = count(CALL(__NR_madvise, a));
+	/* -ENOMEM: there was a hole; what was mapped has been advised. */
+	if (model && (!ret || ret == -ENOMEM || ret == -EINVAL)) {
+		mm_madvise(&smm.mm, a[0], a[1], (int)a[2]);
+		if (a[2] == MADV_HUGEPAGE && model_prepare(a[0], a[1]))
+			engine_request(ENGINE_UNREGISTER, a[0], a[0] + PAGE_ALIGN(a[1]),
+				       TRACK_HUGE);
+	}
+	mmap_write_unlock();
+	return ret;
+}
+
+long hook_brk(unsigned long *a)
+{
+	bool model = mmap_write_lock(0, 0);
+	unsigned long old = smm.mm.brk, ret = (unsigned long)CALL(__NR_brk, a);
+
+	if (model && ret != old) {
+		mm_brk(&smm.mm, ret);
+		if (ret < old)
+			engine_wait_range(ret, old);
+		if (ret > old)
+			own_range(old & PAGE_MASK, PAGE_ALIGN(ret));
+	}
+	mmap_write_unlock();
+	return (long)ret;
+}
+
+long hook_mlock(long nr, unsigned long *a)
+{
+	unsigned long flags = nr == __NR_munlock ? 0 : VM_LOCKED;
+	bool model = mmap_write_lock(a[0], a[1]);
+	long ret = count(CALL(nr, a));
+
+	if (nr == __NR_mlock2 && (a[2] & MLOCK_ONFAULT))
+		flags |= VM_LOCKONFAULT;
+	if (model && !(ret == -ENOMEM && model_resync()) &&
+	    (!ret || ret == -ENOMEM || ret == -EAGAIN))
+		mm_mlock(&smm.mm, a[0], a[1], flags);
+	mmap_write_unlock();
+	return ret;
+}
+
+long hook_mlockall(long nr, unsigned long *a)
+{
+	bool model = mmap_write_lock(0, ~0UL);
+	long ret = count(CALL(nr, a));
+
+	if (model && !ret)
+		mm_mlockall(&smm.mm, nr == __NR_mlockall ? (int)a[0] : 0);
+	mmap_write_unlock();
+	return ret;
+}
+
+long hook_opaque(long nr, unsigned long *a)
+{
+	bool model = mmap_write_lock(0, ~0UL);
+	long ret = count(CALL(nr, a));
+
+	if (model && !IS_ERR_VALUE(ret))
+		model_resync();
+	mmap_write_unlock();
+	return ret;
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Start, stop and questions to the engine, from the program's side. */
+#include <linux/signal.h>
+#include <linux/wait.h>
+
+#include "lib/hook/state.h"
+#include "lib/sys/clone.h"
+#include "lib/sys/sockpath.h"
+#include "lib/sys/sys.h"
+
+void life_lock(void)
+{
+	mutex_lock(&smm.life);
+	mmap_write_lock(0, 0);
+}
+
+bool life_lock_timeout(unsigned int ms)
+{
+	if (mutex_lock_timeout(&smm.life, ms) < 0)
+		return false;
+	if (mutex_lock_timeout(&smm.mmap_lock, ms) >= 0)
+		return true;
+	mutex_unlock(&smm.life);
+	return false;
+}
+
+void life_unlock(void)
+{
+	mutex_unlock(&smm.mmap_lock);
+	mutex_unlock(&smm.life);
+}
+
+bool engine_is_ours(void)
+{
+	return smm.engine.owner == (int)sys_getpid();
+}
+
+void engine_start(void)
+{
+	struct engine *e = &smm.engine;
+	long pid;
+
+	if (smm.pidns_changed)
+		smm.retired = "in a new pid namespace the engine would be its init";
+	if (smm.retired) {
+		e->degraded = smm.retired;
+		smm.mm.own_enabled = false;
+		return;
+	}
+	e->owner = (int)sys_getpid();
+	e->parent = (int)sys_getppid();
+	e->ctl_pid = e->fault_pid = 0;
+	WRITE_ONCE(e->stopping, 0);
+	WRITE_ONCE(e->mailbox, MAILBOX_IDLE);
+	WRITE_ONCE(e->fault_seq, 0); /* the old fault task may have died at work */
+	WRITE_ONCE(e->state, ENGINE_STARTING);
+	/*
+	 * CLONE_FILES, and close_range(CLOSE_RANGE_UNSHARE) as its first act: the engine
+	 * never holds a copy of a descriptor of the program, not even for a moment in
+	 * which the program closes the last other one (a pipe's end, a lock).
+	 */
+	pid = sys_clone_task(CLONE_VM | CLONE_FILES | CLONE_PARENT_SETTID |
+				     CLONE_CHILD_CLEARTID,
+			     e->stack_ctl + sizeof(e->stack_ctl), &e->ctl_pid,
+			     &e->mailbox, smm.control_main, e);
+	if (pid < 0) {
+		e->ctl_pid = 0;
+		e->degraded = "the engine could not be started";
+		e->degraded_err = pid;
+		WRITE_ONCE(e->state, ENGINE_OFF);
+	}
+	smm.mm.own_enabled = pid >= 0 && e->opt.own;
+}
+
+static void end_task(int pid)
+{
+	if (!pid || sys_kill(pid, SIGKILL))
+		return;
+	/* No exit signal: only a wait that asks for such children finds it. */
+	while (sys_wait4(pid, NULL, __WALL) == -EINTR)
+		;
+}
+
+void engine_stop(void)
+{
+	struct engine *e = &smm.engine;
+
+	if (!e->ctl_pid)
+		return;
+	/* Before the kills: who sees the other die must know that it was wanted. */
+	__atomic_store_n(&e->stopping, 1, __ATOMIC_SEQ_CST);
+	end_task(e->ctl_pid);
+	/* smm-ctl can clone no more: fault_pid is final now. */
+	end_task(READ_ONCE(e->fault_pid));
+	socket_unlink(e);
+	e->ctl_pid = e->fault_pid = 0;
+	WRITE_ONCE(e->state, ENGINE_OFF);
+	rcu_forget_engine(&smm.mm.rcu);
+	/* The kernel unregistered everything when the last descriptor went. */
+	if (model_prepare(0, ~0UL))
+		mm_set_uffd(&smm.mm, 0, ~0UL & PAGE_MASK, false);
+}
+
+void engine_retire(const char *why)
+{
+	if (smm.retired || !engine_is_ours())
+		return;
+	life_lock();
+	smm.retired = why;
+	engine_stop();
+	smm.engine.degraded = why;
+	smm.mm.own_enabled = false;
+	life_unlock();
+}
+
+/* Reap an engine that died before it was ready (a seccomp filter killed it, say). */
+static void engine_died_at_start(struct engine *e)
+{
+	sys_wait4(e->ctl_pid, NULL, __WALL);
+	end_task(READ_ONCE(e->fault_pid));
+	e->ctl_pid = e->fault_pid = 0;
+	e->degraded = "the engine died while starting";
+	WRITE_ONCE(e->state, ENGINE_OFF);
+}
+
+static bool engine_ready(struct engine *e)
+{
+	const struct timespec tick = { 0, 10 * 1000 * 1000 };
+	u32 state;
+
+	while ((state = READ_ONCE(e->state)) == ENGINE_STARTING) {
+		if (READ_ONCE(e->mailbox) == MAILBOX_DEAD) {
+			engine_died_at_start(e);
+			return false;
+		}
+		sys_futex(&e->state, FUTEX_WAIT_PRIVATE, ENGINE_STARTING, &tick);
+	}
+	return state == ENGINE_READY;
+}
+
+#define SPINS_BEFORE_SLEEP 200
+
+long engine_request(enum engine_op op, unsigned long start, unsigned long end, int reason)
+{
+	const struct timespec tick = { 0, 100 * 1000 * 1000 };
+	struct engine *e = &smm.engine;
+	u32 expected = MAILBOX_IDLE;
+
+	if (!engine_ready(e)) {
+		smm.mm.own_enabled = false;
+		return -ESRCH;
+	}
+	e->request.op = op;
+	e->request.start = start;
+	e->request.end = end;
+	e->request.reason = reason;
+	/* Publishes the request to service_task(). Fails if smm-ctl is dead. */
+	if (!__atomic_compare_exchange_n(&e->mailbox, &expected, MAILBOX_POSTED, false,
+					 __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		return -ESRCH;
+	sys_futex(&e->mailbox, FUTEX_WAKE, 1, NULL);
+	for (int i = 0; i < SPINS_BEFORE_SLEEP; i++) {
+		if (__atomic_load_n(&e->mailbox, __ATOMIC_ACQUIRE) != MAILBOX_POSTED)
+			return e->request.result;
+		__builtin_ia32_pause();
+	}
+	while (__atomic_load_n(&e->mailbox, __ATOMIC_ACQUIRE) == MAILBOX_POSTED)
+		sys_futex(&e->mailbox, FUTEX_WAIT, MAILBOX_POSTED, &tick);
+	return e->request.result;
+}
+
+void engine_wait_range(unsigned long start, unsigned long end)
+{
+	struct engine *e = &smm.engine;
+	u32 seq = __atomic_load_n(&e->fault_seq, __ATOMIC_SEQ_CST);
+
+	while ((seq & 1) && e->ctl_pid &&
+	       __atomic_load_n(&e->fault_seq, __ATOMIC_SEQ_CST) == seq &&
+	       READ_ONCE(e->busy_start) < end && READ_ONCE(e->busy_end) > start)
+		sys_sched_yield();
+}
+
+void own_range(unsigned long start, unsigned long end)
+{
+	unsigned long s, t;
+
+	if (!smm.mm.own_enabled || smm.mm.blind)
+		return;
+	if (mm_next_to_register(&smm.mm, start, end, &s, &t) &&
+	    model_prepare(start, end - start))
+		engine_request(ENGINE_REGISTER, start, end, 0);
+}
+
+bool model_resync(void)
+{
+	return model_prepare(0, ~0UL) && !engine_request(ENGINE_RESYNC, 0, 0, 0);
+}

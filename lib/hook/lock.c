@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* mmap_lock and the model's memory. */
+#include "lib/hook/state.h"
+#include "lib/hook/patch.h"
+#include "lib/sys/sys.h"
+
+static void note_own_mapping(unsigned long addr, unsigned long len, unsigned long prot,
+			     unsigned long flags)
+{
+	const struct mmap_call c = {
+		.addr = addr,
+		.len = len,
+		.prot = prot,
+		.flags = flags,
+		.pgoff = addr >> PAGE_SHIFT,
+		.force = TRACK_OURS,
+	};
+
+	mm_mmap(&smm.mm, &c);
+}
+
+/* Doubling: a process may have no more than max_map_count areas, a few of them ours. */
+static long arena_grow(size_t need)
+{
+	struct arena *a = &smm.mm.arena;
+	size_t size = max(need, a->total);
+	const unsigned long prot = PROT_READ | PROT_WRITE;
+	const unsigned long flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	long mem = sys_mmap(NULL, size, prot, flags, -1, 0);
+
+	if (IS_ERR_VALUE(mem))
+		return mem;
+	arena_add(a, (void *)mem, size);
+	note_own_mapping((unsigned long)mem, size, prot, flags);
+	/* So that it does not become one area with the program's memory. */
+	if (!sys_madvise(mem, size, MADV_DONTDUMP))
+		mm_madvise(&smm.mm, (unsigned long)mem, size, MADV_DONTDUMP);
+	return 0;
+}
+
+long model_reserve(unsigned long start, unsigned long len)
+{
+	struct mm_struct *mm = &smm.mm;
+	bool any = start || len;
+	size_t need;
+	long ret;
+
+	while ((need = any ? mm_prepare(mm, start, len) : mm_prepare_unmap(mm)) != 0) {
+		ret = arena_grow(need);
+		if (ret)
+			return ret;
+	}
+	/* Early, while the program is not yet at max_map_count and there is room for
+	 * another area; a failure only means to try again. */
+	if (mm->arena.free < mm->arena.total / 4)
+		arena_grow(mm->arena.total);
+	return 0;
+}
+
+bool model_prepare(unsigned long start, unsigned long len)
+{
+	long ret;
+
+	if (!smm.active || smm.mm.blind)
+		return false;
+	ret = model_reserve(start, len);
+	if (ret) {
+		smm.mm.blind = true;
+		smm.mm.own_enabled = false;
+		smm.engine.degraded = "no memory for the shadow";
+		smm.engine.degraded_err = ret;
+	}
+	return !ret;
+}
+
+void mark_range(unsigned long start, unsigned long end, unsigned long what)
+{
+	if (smm.engine.opt.mark)
+		sys_mincore(start, end - start, what);
+}
+
+void patch_note_mapping(unsigned long addr, unsigned long len, unsigned long prot)
+{
+	if (prot & PROT_EXEC)
+		mark_range(addr, addr + len, MARK_RANGE);
+	if (model_prepare(addr, len))
+		note_own_mapping(addr, len, prot, MAP_PRIVATE | MAP_ANONYMOUS);
+}
+
+bool mmap_write_lock(unsigned long start, unsigned long len)
+{
+	if (!mutex_lock(&smm.mmap_lock)) {
+		stat_inc(smm.stat.lock_stolen);
+		model_resync();
+	}
+	/* Before the call; pairs with fault_events() */
+	smm.engine.seq_at_lock = __atomic_load_n(&smm.engine.fault_seq, __ATOMIC_SEQ_CST);
+	return model_prepare(start, len);
+}
+
+void mmap_write_unlock(void)
+{
+	bool lost = smm.mm.blind && READ_ONCE(smm.engine.state) == ENGINE_READY;
+
+	mutex_unlock(&smm.mmap_lock);
+	/* A fault that asks a model which is no longer kept would get a wrong answer:
+	 * hand everything back to the kernel. */
+	if (lost && engine_is_ours()) {
+		life_lock();
+		engine_stop();
+		life_unlock();
+	}
+}

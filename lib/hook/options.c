@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* SHADOWMM_* environment variables; `shadowmm run` sets them from its options. */
+#include <asm/stat.h>
+
+#include "lib/base/fmt.h"
+#include "lib/base/string.h"
+#include "lib/hook/start.h"
+#include "lib/hook/state.h"
+#include "lib/sys/sys.h"
+
+#define DEFAULT_MIN_OWN (128UL << 10) /* glibc's threshold for mapping an allocation */
+
+static const char *env(char **envp, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (; *envp; envp++)
+		if (!strncmp(*envp, name, n) && (*envp)[n] == '=')
+			return *envp + n + 1;
+	return NULL;
+}
+
+static void __attribute__((noreturn))
+bad_value(const char *name, const char *value, const char *want)
+{
+	char line[512];
+	struct fmt f;
+
+	fmt_init(&f, line, sizeof(line));
+	fmt_printf(&f, "shadowmm: %s=%s: %s\n", name, value, want);
+	sys_write(2, f.buf, f.len);
+	for (;;)
+		sys_exit_group(2);
+}
+
+static bool env_flag(char **envp, const char *name)
+{
+	const char *v = env(envp, name);
+
+	if (!v || !*v || !strcmp(v, "0"))
+		return false;
+	if (strcmp(v, "1"))
+		bad_value(name, v, "set it to 1 or 0");
+	return true;
+}
+
+/* True for @yes, false for @no, @dflt if unset. */
+static bool env_choice(char **envp, const char *name, const char *yes, const char *no,
+		       bool dflt)
+{
+	const char *v = env(envp, name);
+	char want[64];
+	struct fmt f;
+
+	if (!v || !*v)
+		return dflt;
+	if (!strcmp(v, yes))
+		return true;
+	if (!strcmp(v, no))
+		return false;
+	fmt_init(&f, want, sizeof(want));
+	fmt_printf(&f, "set it to %s or %s", yes, no);
+	bad_value(name, v, want);
+}
+
+static unsigned long env_number(char **envp, const char *name, unsigned long lo,
+				unsigned long hi, unsigned long dflt, const char *want)
+{
+	const char *v = env(envp, name), *p = v;
+	unsigned long n;
+
+	if (!v || !*v)
+		return dflt;
+	n = parse_ulong(&p, 10);
+	if (p == v || *p || p - v > 18 || n < lo || n > hi)
+		bad_value(name, v, want);
+	return n;
+}
+
+static void copy_path(char *dst, size_t size, const char *name, const char *path)
+{
+	if (strlen(path) >= size)
+		bad_value(name, path, "the path is too long");
+	memcpy(dst, path, strlen(path) + 1);
+}
+
+/* $XDG_RUNTIME_DIR/shadowmm if that directory is there, else /tmp/shadowmm-UID. */
+static void choose_socket_dir(struct engine_options *o, char **envp)
+{
+	const char *run = env(envp, "XDG_RUNTIME_DIR");
+	struct stat st;
+	struct fmt f;
+
+	fmt_init(&f, o->socket_dir, sizeof(o->socket_dir));
+	if (run && run[0] == '/' && strlen(run) < sizeof(o->socket_dir) - 16 &&
+	    !sys_stat(run, &st) && (st.st_mode & S_IFMT) == S_IFDIR)
+		fmt_printf(&f, "%s/shadowmm", run);
+	else
+		fmt_printf(&f, "/tmp/shadowmm-%u", (unsigned int)sys_geteuid());
+}
+
+bool start_options(char **envp)
+{
+	struct engine_options *o = &smm.engine.opt;
+	const char *path = env(envp, "SHADOWMM_VERIFY_AT_EXIT");
+
+	if (env_flag(envp, "SHADOWMM_DISABLE"))
+		return false;
+	o->own = env_choice(envp, "SHADOWMM_POLICY", "own", "track", true);
+	o->intercept_all = env_choice(envp, "SHADOWMM_INTERCEPT", "all", "site", false);
+	o->quiet = env_flag(envp, "SHADOWMM_QUIET");
+	o->verbose = env_flag(envp, "SHADOWMM_VERBOSE");
+	o->mark = env_flag(envp, "SHADOWMM_MARK");
+	o->around = (unsigned int)env_number(envp, "SHADOWMM_FAULT_AROUND", 1, 64, 64,
+					     "set it to a number of pages from 1 to 64");
+	o->min_own = env_number(envp, "SHADOWMM_MIN_OWN", 0, 1UL << 46, DEFAULT_MIN_OWN,
+				"set it to a number of bytes");
+	/* The engine, which writes the line of a killed program, is in another directory.
+	 */
+	if (path && *path && *path != '/')
+		bad_value("SHADOWMM_VERIFY_AT_EXIT", path, "give an absolute path");
+	if (path && *path)
+		copy_path(o->verify_at_exit, sizeof(o->verify_at_exit),
+			  "SHADOWMM_VERIFY_AT_EXIT", path);
+	choose_socket_dir(o, envp);
+	return true;
+}

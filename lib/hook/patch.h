@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Patching of system-call sites. See doc/interception.md.
+ *
+ * A site is `mov $N,%eax; syscall` (or `mov $N,%rax`) with an N we want. The mov is
+ * replaced by a jmp to a generated thunk; the syscall instruction stays, so code that
+ * branches straight to it still works, only unseen.
+ *
+ * Context: the constructor, and mmap's hook for modules loaded later. Takes LOCK_PATCH.
+ */
+#ifndef SHADOWMM_HOOK_PATCH_H
+#define SHADOWMM_HOOK_PATCH_H
+
+#include "lib/base/compiler.h"
+#include "lib/base/stat.h"
+
+/* One patched place. Passed to the handlers so that they can say where a call came from.
+ */
+struct site {
+	unsigned long addr;  /* of the syscall instruction */
+	int nr;		     /* system call, or -1: number in a register at run time */
+	unsigned long thunk; /* where a jump from the site leads */
+};
+
+/* Prepare the thunk arena. @stat receives the counts. 0 or -errno: nothing can be
+ * patched. */
+int patch_init(struct smm_stat *stat);
+/*
+ * Scan the executable mapping [start, end), readable and mapped with @prot, and patch its
+ * sites. Should be a whole area (text_open() in text.h says why). A site that cannot be
+ * reached by a jump is counted in sites_refused and left alone. Returns the number of
+ * sites patched, or -errno if the text could not be written by any means.
+ */
+int patch_range(unsigned long start, unsigned long end, unsigned long prot);
+/*
+ * Replace the function at @func, for ever, by a jump to @to (same signature). The text
+ * around it is mapped PROT_READ | PROT_EXEC. 0 or -errno; -ENOSPC if @to is out of reach.
+ * Used for _exit(), whose call sites have their number in a register.
+ */
+int patch_function(unsigned long func, unsigned long to);
+/*
+ * In a fork child, before any other task exists: the lock may have been held, and text
+ * left writable, by a task that does not exist here.
+ */
+void patch_fork_child(void);
+/*
+ * The address of the function or object @name in the ELF image mapped at @base by the
+ * dynamic loader, or 0. Any version of it; an indirect function (IFUNC) is not found.
+ */
+unsigned long elf_lookup(unsigned long base, const char *name);
+/*
+ * The same in every image that the loader has loaded but our own and one at a fixed
+ * address. @phdr, @phnum: AT_PHDR and AT_PHNUM. Constructor only: the list may change.
+ */
+unsigned long elf_lookup_next(unsigned long phdr, unsigned long phnum, const char *name);
+/* True if a call made from @addr came through us (our text or a thunk). For tests. */
+bool patch_owns(unsigned long addr);
+
+/* --- implemented by the handlers, called by thunks (hook/entry.S) ------------------- */
+
+/*
+ * [addr, addr + len), whole pages, private anonymous memory, was mapped with @prot for
+ * thunks or sites. LOCK_PATCH is held: do not take a lock that stands above it.
+ */
+void patch_note_mapping(unsigned long addr, unsigned long len, unsigned long prot);
+
+/* Which child a clone call will make. Decided before the call: the child of clone3 must
+ * not read the parent's clone_args. */
+enum clone_class {
+	CLONE_CLASS_FORK,   /* a new address space */
+	CLONE_CLASS_THREAD, /* CLONE_VM | CLONE_THREAD */
+	CLONE_CLASS_VM,	    /* CLONE_VM without CLONE_THREAD: vfork, posix_spawn */
+};
+
+/*
+ * Every wanted call but those that may return on another stack and those of sud.c. @args:
+ * rdi, rsi, rdx, r10, r8, r9. Executes the call, returns what the kernel returned.
+ * General registers other than rax, rcx, r11 and all vector registers survive.
+ */
+long hook_syscall(long nr, unsigned long *args, struct site *site);
+/*
+ * Calls of class CALL_BEFORE, which the site then executes: cancellation points, where
+ * glibc's unwinder must find the thread in glibc's own code. Registers as above.
+ */
+void hook_before(long nr, unsigned long *args, struct site *site);
+/*
+ * clone, clone3, fork, vfork. before: on the caller's stack. after: in the parent, on
+ * the caller's stack, @ret from the kernel. child: first code in the child, on the
+ * child's stack.
+ */
+enum clone_class hook_clone_before(long nr, unsigned long *args, struct site *site);
+void hook_clone_after(long nr, enum clone_class cls, long ret);
+void hook_clone_child(long nr, enum clone_class cls);
+
+/* True if @nr is a call we want to see. One table, in hook/table.c. */
+bool hook_wants(long nr);
+
+#endif

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What the constructor does, in its order: model, patches, engine. */
+#include <asm/resource.h>
+#include <linux/auxvec.h>
+
+#include "lib/base/fmt.h"
+#include "lib/base/string.h"
+#include "lib/hook/patch.h"
+#include "lib/hook/setxid.h"
+#include "lib/hook/start.h"
+#include "lib/hook/state.h"
+#include "lib/hook/sud.h"
+#include "lib/hook/table.h"
+#include "lib/sys/procmaps.h"
+#include "lib/sys/sys.h"
+
+struct smm smm;
+
+/* Memory for the first areas, in the library's own .bss: a small program's address space
+ * gets no further area from us. */
+#define BOOT_ARENA (256UL << 10)
+static char boot_arena[BOOT_ARENA] __attribute__((aligned(4096)));
+
+/* Executable file mappings found at start; a program has a few dozen. */
+#define MAX_TEXTS 512
+static struct {
+	unsigned long start, end;
+} texts[MAX_TEXTS];
+static unsigned int nr_texts;
+
+static unsigned long self_start, self_end; /* our own text */
+
+static unsigned long ldso_base, phdr, phnum; /* AT_BASE, AT_PHDR, AT_PHNUM */
+
+static void read_auxv(char **envp)
+{
+	unsigned long *aux;
+
+	while (*envp)
+		envp++;
+	for (aux = (unsigned long *)(envp + 1); aux[0] != AT_NULL; aux += 2) {
+		if (aux[0] == AT_BASE)
+			ldso_base = aux[1];
+		else if (aux[0] == AT_PHDR)
+			phdr = aux[1];
+		else if (aux[0] == AT_PHNUM)
+			phnum = aux[1];
+	}
+}
+
+static unsigned long lookup_libc(const char *name)
+{
+	return elf_lookup_next(phdr, phnum, name);
+}
+
+void start_symbols(char **envp)
+{
+	read_auxv(envp);
+	setxid_init(lookup_libc);
+}
+
+/* The fields of /proc/self/stat that no call told us (proc(5), numbers from 1). */
+static void read_stat_fields(struct mm_struct *mm)
+{
+	static char buf[1024];
+	unsigned long field[52] = { 0 };
+	long fd = sys_open("/proc/self/stat", O_RDONLY | O_CLOEXEC, 0), n;
+	const char *p;
+
+	if (fd < 0)
+		return;
+	n = sys_read(fd, buf, sizeof(buf) - 1);
+	sys_close(fd);
+	buf[n > 0 ? n : 0] = '\0';
+	p = strrchr(buf, ')');
+	for (int i = 3; p && *p && i < 52; i++) {
+		p = strchr(p, ' ');
+		if (!p)
+			break;
+		p++;
+		field[i] = parse_ulong(&p, 10);
+		if (*p == '-' || (*p >= 'A' && *p <= 'Z'))
+			while (*p && *p != ' ')
+				p++;
+	}
+	mm->start_code = field[26];
+	mm->end_code = field[27];
+	mm->start_stack = field[28];
+	mm->start_data = field[45];
+	mm->end_data = field[46];
+	mm->start_brk = field[47];
+	mm->arg_start = field[48];
+	mm->arg_end = field[49];
+	mm->env_start = field[50];
+	mm->env_end = field[51];
+	mm->brk = (unsigned long)sys_brk(0);
+}
+
+static void note_image(const struct area_desc *d, unsigned long self)
+{
+	bool ours = self >= d->start && self < d->end;
+
+	if (ours) {
+		self_start = d->start;
+		self_end = d->end;
+	}
+	if ((d->vm_flags & VM_ACCESS_FLAGS) != (VM_READ | VM_EXEC) || !d->ino || ours ||
+	    nr_texts == MAX_TEXTS)
+		return;
+	texts[nr_texts].start = d->start;
+	texts[nr_texts++].end = d->end;
+}
+
+static enum track_reason reason_at_start(const struct area_desc *d)
+{
+	if (d->name[0] == '[')
+		return strcmp(d->name, "[heap]") ? TRACK_SPECIAL : TRACK_BEFORE_START;
+	return TRACK_BEFORE_START;
+}
+
+static bool import_areas(void)
+{
+	static struct procmaps p;
+	struct area_desc d;
+	int ret = procmaps_open(&p);
+
+	if (ret)
+		return false;
+	while ((ret = procmaps_next(&p, &d)) > 0) {
+		note_image(&d, (unsigned long)import_areas);
+		while (mm_import(&smm.mm, &d, reason_at_start(&d)))
+			if (!model_prepare(0, ~0UL))
+				goto out;
+	}
+out:
+	procmaps_close(&p);
+	return ret == 0;
+}
+
+bool start_model(void)
+{
+	mutex_init(&smm.life, LOCK_LIFE);
+	mutex_init(&smm.mmap_lock, LOCK_MMAP);
+	mm_init(&smm.mm, boot_arena, sizeof(boot_arena));
+	smm.mm.min_own = smm.engine.opt.min_own;
+	smm.mm.track_by_option = !smm.engine.opt.own;
+	smm.engine.mm = &smm.mm;
+	smm.engine.mmap_lock = &smm.mmap_lock;
+	smm.engine.stat = &smm.stat;
+	smm.engine.reserve = model_reserve;
+	smm.engine.owner = (int)sys_getpid();
+	read_stat_fields(&smm.mm);
+	if (!import_areas())
+		return false;
+	smm.active = true;
+	return true;
+}
+
+static void find_loader(void)
+{
+	for (unsigned int i = 0; i < nr_texts; i++) {
+		if (texts[i].start < ldso_base ||
+		    texts[i].start > ldso_base + (1UL << 20))
+			continue;
+		smm.ldso_start = texts[i].start;
+		smm.ldso_end = texts[i].end;
+		return;
+	}
+}
+
+/*
+ * --intercept=all. Calls from libc and the loader, whose sites are patched, must not
+ * trap: the range that does not is the hull of both and of our own text.
+ */
+static void start_dispatch(unsigned long in_libc)
+{
+	unsigned long start = smm.ldso_start, end = smm.ldso_end;
+
+	for (unsigned int i = 0; i < nr_texts; i++) {
+		if (in_libc < texts[i].start || in_libc >= texts[i].end)
+			continue;
+		start = min(start, texts[i].start);
+		end = max(end, texts[i].end);
+	}
+	sud_include_own_text(&start, &end);
+	smm.engine.degraded_err = sud_start(start, end, &smm.stat);
+	if (smm.engine.degraded_err)
+		smm.engine.degraded = "Syscall User Dispatch is not available";
+}
+
+bool start_patching(void)
+{
+	unsigned long exit_func;
+
+	if (patch_init(&smm.stat))
+		return false;
+	if (smm.engine.opt.intercept_all)
+		hook_want_signals();
+	find_loader();
+	mmap_write_lock(0, 0);
+	for (unsigned int i = 0; i < nr_texts; i++)
+		patch_range(texts[i].start, texts[i].end, PROT_READ | PROT_EXEC);
+	exit_func = lookup_libc("_exit");
+	if (exit_func)
+		patch_function(exit_func, (unsigned long)hook_exit);
+	mmap_write_unlock();
+	mark_range(self_start, self_end, MARK_RANGE);
+	if (smm.engine.opt.intercept_all)
+		start_dispatch(exit_func);
+	return true;
+}
+
+static void say_what_was_found(void)
+{
+	char line[160];
+	struct fmt f;
+
+	if (!smm.engine.opt.verbose)
+		return;
+	fmt_init(&f, line, sizeof(line));
+	fmt_printf(&f,
+		   "shadowmm: process %d: %lu areas, %lu call sites patched, %lu not\n",
+		   smm.engine.owner, smm.mm.map_count, smm.stat.sites,
+		   smm.stat.sites_refused);
+	sys_write(2, f.buf, f.len);
+}
+
+/* Root and CAP_SYS_RESOURCE are not bound by the limit; being root is all we look at. */
+static bool nproc_too_low(void)
+{
+	unsigned long limit[2];
+
+	return sys_geteuid() && !sys_getrlimit(RLIMIT_NPROC, limit) &&
+	       nproc_is_low(limit[0]);
+}
+
+void start_engine(void)
+{
+	if (nproc_too_low())
+		smm.retired = "RLIMIT_NPROC leaves no room for the engine";
+	say_what_was_found();
+	life_lock();
+	engine_start();
+	life_unlock();
+	mark_range(0, 0, MARK_STARTED);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The one address space of this process as the hooks see it, and the steps they are made
+ * of. Context of everything here: application threads, in a hook or the constructor.
+ */
+#ifndef SHADOWMM_HOOK_STATE_H
+#define SHADOWMM_HOOK_STATE_H
+
+#include "lib/base/engine.h"
+#include "lib/base/stat.h"
+#include "lib/mm/mm.h"
+#include "lib/sys/mutex.h"
+
+struct smm {
+	struct mm_struct mm;
+	struct mutex life;	/* LOCK_LIFE */
+	struct mutex mmap_lock; /* LOCK_MMAP */
+	struct smm_stat stat;
+	struct engine engine;
+	void (*control_main)(void *engine); /* first code of smm-ctl; main.c */
+	/* Append one line to the file of --verify-at-exit; main.c. */
+	void (*verify_at_exit)(struct engine *e);
+	unsigned long ldso_start, ldso_end; /* the dynamic loader's text */
+	bool active;			    /* hooks keep the model */
+	const char *retired; /* why there is to be no engine any more, or NULL */
+	bool pidns_changed; /* the next child would be the first of a new pid namespace */
+};
+
+extern struct smm smm;
+
+/*
+ * Take mmap_lock with signals blocked and reserve the model's memory for one call over
+ * [start, start + len); (0, 0) stands for mmap, munmap or brk of any range. False: there
+ * is no model to keep (any more); the lock is held all the same.
+ */
+bool mmap_write_lock(unsigned long start, unsigned long len);
+void mmap_write_unlock(void);
+/* Reserve again, for a further call under the same lock. Caller holds mmap_lock. */
+bool model_prepare(unsigned long start, unsigned long len);
+/* The same, but a failure changes nothing. 0 or -errno. */
+long model_reserve(unsigned long start, unsigned long len);
+
+/*
+ * With SHADOWMM_MARK=1, tell strace (tests/coverage) which code is ours: a call that
+ * fails and carries @what where a pointer should be.
+ */
+#define MARK_RANGE   0x736d6d0000000001UL /* [start, end) is text or thunks of ours */
+#define MARK_STARTED 0x736d6d0000000002UL /* the constructor is done */
+void mark_range(unsigned long start, unsigned long end, unsigned long what);
+
+/* --- engine, hook/life.c ---------------------------------------------------------- */
+
+/* Both take LOCK_LIFE, then LOCK_MMAP; unlock gives both back. */
+void life_lock(void);
+void life_unlock(void);
+/* False: somebody else kept the locks for @ms milliseconds; nothing is held. */
+bool life_lock_timeout(unsigned int ms);
+/* Caller holds both locks. Does not wait for the engine to be ready. */
+void engine_start(void);
+/* End the engine and reap it. Caller holds both locks; the process is its owner. */
+void engine_stop(void);
+/* The program is about to do something that it could not, or could see, with an engine
+ * beside it: end the engine for the rest of this image's life. Takes both locks. */
+void engine_retire(const char *why);
+/*
+ * Have the service task do @op over [start, end) and wait for it. Caller holds mmap_lock.
+ * Returns the task's answer, or -ESRCH if there is no engine to ask.
+ */
+long engine_request(enum engine_op op, unsigned long start, unsigned long end,
+		    int reason);
+/* This process owns the engine: it is not a vfork child borrowing the memory. */
+bool engine_is_ours(void);
+/*
+ * [start, end) has been unmapped and the model knows: wait until the fault task installs
+ * nothing there any more. Otherwise a late page could appear in whatever is mapped there
+ * next, where the program must find none (an area of its own userfaultfd, mincore()).
+ * Holds mmap_lock; the fault task waits for nobody and gives up what it does ahead.
+ */
+void engine_wait_range(unsigned long start, unsigned long end);
+/* Register what the model wants registered in [start, end). Caller holds mmap_lock. */
+void own_range(unsigned long start, unsigned long end);
+/* The model may be wrong in ways only the kernel's list can tell: compare and repair.
+ * Caller holds mmap_lock. False: there is no engine to read the list. */
+bool model_resync(void);
+
+/* --- calls, hook/areas.c and others: execute the call, keep the model ------------ */
+
+long hook_mmap(unsigned long *a, bool from_loader);
+long hook_munmap(unsigned long *a);
+long hook_mremap(unsigned long *a);
+long hook_mprotect(unsigned long *a);
+long hook_pkey_mprotect(unsigned long *a);
+long hook_madvise(unsigned long *a);
+long hook_brk(unsigned long *a);
+long hook_mlock(long nr, unsigned long *a);
+long hook_mlockall(long nr, unsigned long *a);
+/* Calls whose effect on the list of areas is read back from the kernel. */
+long hook_opaque(long nr, unsigned long *a);
+long hook_prctl(unsigned long *a);
+long hook_ioctl(unsigned long *a);
+long hook_exec(long nr, unsigned long *a);
+long hook_creds(long nr, unsigned long *a);
+long hook_seccomp(unsigned long *a);
+long hook_namespace(long nr, unsigned long *a);
+/* A user's limit on processes that an engine for every program would soon meet. */
+bool nproc_is_low(unsigned long limit);
+/* The program is about to set this limit to what its memory holds at @addr. */
+void setrlimit_before(int resource, unsigned long addr);
+void hook_exit(int code) __attribute__((noreturn));
+/* Engine tasks take over the program's credentials. After a successful change. */
+void creds_changed(void);
+
+#endif

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <asm/unistd.h>
+
+#include "lib/hook/patch.h"
+#include "lib/hook/table.h"
+
+/* Younger than the kernel headers of the oldest distribution we build on. */
+#ifndef __NR_map_shadow_stack
+#define __NR_map_shadow_stack 453
+#endif
+#ifndef __NR_mseal
+#define __NR_mseal 462
+#endif
+
+const u8 hook_calls[HOOK_NR_MAX] = {
+#define CALL_CLASS(name, class) [__NR_##name] = (class),
+	HOOK_CALLS(CALL_CLASS)
+#undef CALL_CLASS
+};
+
+static const struct {
+	u16 nr;
+	char name[20];
+} names[] = {
+#define CALL_NAME(name, class) { __NR_##name, #name },
+	HOOK_CALLS(CALL_NAME)
+#undef CALL_NAME
+};
+
+static unsigned int wanted = CALL_MM | CALL_CLONE | CALL_CRED | CALL_TASK | CALL_BEFORE;
+
+unsigned int hook_wanted_classes(void)
+{
+	return wanted;
+}
+
+void hook_want_signals(void)
+{
+	wanted |= CALL_SIGNAL;
+}
+
+unsigned int hook_class(long nr)
+{
+	if (nr < 0 || nr >= HOOK_NR_MAX)
+		return 0;
+	return hook_calls[nr] & wanted;
+}
+
+bool hook_wants(long nr)
+{
+	return hook_class(nr) != 0;
+}
+
+const char *hook_call_name(long nr)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (names[i].nr == nr)
+			return names[i].name;
+	}
+	return NULL;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The system calls we want to see: one table, from which the lookup, the names and the
+ * documentation's list are made.
+ *
+ * msync is here for the sake of its errors only; newer glibc issues it from a shared
+ * cancellation stub, where it is not seen. It changes no mapping.
+ */
+#ifndef SHADOWMM_HOOK_TABLE_H
+#define SHADOWMM_HOOK_TABLE_H
+
+#include "lib/base/compiler.h"
+
+/* What a call is to the thunks; also baked into the code of the syscall() thunk. */
+#define CALL_MM	    1  /* address space */
+#define CALL_CLONE  2  /* may return twice, and on another stack */
+#define CALL_SIGNAL 4  /* wanted under Syscall User Dispatch only: sud.c */
+#define CALL_CRED   8  /* credentials and namespaces, which the engine must follow */
+#define CALL_TASK   16 /* ends or replaces the program */
+#define CALL_BEFORE 32 /* looked at, then executed by the site itself: hook_before() */
+
+/* X(name, class) */
+#define HOOK_CALLS(X)                \
+	X(mmap, CALL_MM)             \
+	X(munmap, CALL_MM)           \
+	X(mremap, CALL_MM)           \
+	X(mprotect, CALL_MM)         \
+	X(pkey_mprotect, CALL_MM)    \
+	X(madvise, CALL_MM)          \
+	X(process_madvise, CALL_MM)  \
+	X(brk, CALL_MM)              \
+	X(mlock, CALL_MM)            \
+	X(mlock2, CALL_MM)           \
+	X(mlockall, CALL_MM)         \
+	X(munlock, CALL_MM)          \
+	X(munlockall, CALL_MM)       \
+	X(mincore, CALL_MM)          \
+	X(msync, CALL_BEFORE)        \
+	X(shmat, CALL_MM)            \
+	X(shmdt, CALL_MM)            \
+	X(remap_file_pages, CALL_MM) \
+	X(io_setup, CALL_MM)         \
+	X(io_destroy, CALL_MM)       \
+	X(map_shadow_stack, CALL_MM) \
+	X(mseal, CALL_MM)            \
+	X(userfaultfd, CALL_MM)      \
+	X(ioctl, CALL_MM)            \
+	X(prctl, CALL_MM)            \
+	X(clone, CALL_CLONE)         \
+	X(clone3, CALL_CLONE)        \
+	X(fork, CALL_CLONE)          \
+	X(vfork, CALL_CLONE)         \
+	X(wait4, CALL_BEFORE)        \
+	X(waitid, CALL_BEFORE)       \
+	X(prlimit64, CALL_BEFORE)    \
+	X(execve, CALL_TASK)         \
+	X(execveat, CALL_TASK)       \
+	X(exit_group, CALL_TASK)     \
+	X(setuid, CALL_CRED)         \
+	X(setgid, CALL_CRED)         \
+	X(setreuid, CALL_CRED)       \
+	X(setregid, CALL_CRED)       \
+	X(setresuid, CALL_CRED)      \
+	X(setresgid, CALL_CRED)      \
+	X(setgroups, CALL_CRED)      \
+	X(setfsuid, CALL_CRED)       \
+	X(setfsgid, CALL_CRED)       \
+	X(capset, CALL_CRED)         \
+	X(unshare, CALL_CRED)        \
+	X(setns, CALL_CRED)          \
+	X(seccomp, CALL_CRED)        \
+	X(rt_sigaction, CALL_SIGNAL) \
+	X(rt_sigprocmask, CALL_SIGNAL)
+
+#define HOOK_NR_MAX 512
+
+/* CALL_* by number; 0 for a call we do not want under any circumstances. */
+extern const u8 hook_calls[HOOK_NR_MAX];
+
+/* The classes wanted at present: all but CALL_SIGNAL until hook_want_signals(). */
+unsigned int hook_wanted_classes(void);
+/* Also see the calls that could block SIGSYS. Constructor, before any patch_range(). */
+void hook_want_signals(void);
+/* The CALL_* class of @nr if it is wanted, else 0. Any task. */
+unsigned int hook_class(long nr);
+/* "mmap" for __NR_mmap; NULL for a call that is not in the table. */
+const char *hook_call_name(long nr);
+
+#endif

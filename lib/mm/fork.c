@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* dup_mmap() (mm/mmap.c), seen from the child. */
+#include "lib/base/string.h"
+#include "lib/mm/vma.h"
+
+#define VM_INIT_DEF_MASK VM_NOHUGEPAGE /* include/linux/mm_types.h */
+
+/*
+ * The kernel does not merge here: neighbours that only a dropped flag kept apart stay
+ * apart. Each copy gets an anon_vma of its own below the parent's (anon_vma_fork), which
+ * will not merge with new memory; wiped areas start without one.
+ */
+static void dup_area(struct vma_txn *t, struct vm_area_struct *vma)
+{
+	unsigned long flags = vma->vm_flags;
+
+	flags &= ~(VM_LOCKED_MASK | VM_UFFD_MISSING | VM_UFFD_OTHER);
+	vma_set_flags(t, vma, flags);
+	if (vma->stat)
+		vma->stat->faults = vma->stat->populated = 0;
+	if (!vma->anon)
+		return;
+	vma->anon = anon_new(t->mm);
+	if (flags & VM_WIPEONFORK)
+		vma->known &= ~VMA_INHERITED;
+	else
+		vma->known |= VMA_INHERITED;
+}
+
+/*
+ * The caller is the only task: nobody reads, so everything is edited in place and no
+ * memory is needed.
+ */
+void mm_dup(struct mm_struct *mm)
+{
+	struct vma_txn t = { .mm = mm, .id = ++mm->txn, .in_place = true };
+	struct vm_area_struct *vma;
+
+	rcu_reset(&mm->rcu);
+	t.root = mm->root;
+	vma_settle_fresh(&t);
+	for (unsigned long p = 0; (vma = txn_find(&t, p));) {
+		p = vma->vm_end;
+		if (vma->vm_flags & VM_DONTCOPY)
+			vma_remove(&t, vma);
+		else
+			dup_area(&t, vma);
+	}
+	for (unsigned long p = 0; (vma = txn_find(&t, p)); p = vma->vm_end)
+		vma_keep_edges(&t, vma);
+	mm->def_flags &= VM_INIT_DEF_MASK;
+	memset(mm->history.recent, 0, sizeof(mm->history.recent));
+	mm->root = t.root;
+	mm->seq++;
+	rcu_reset(&mm->rcu);
+}

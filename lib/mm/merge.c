@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Merging: mm/vma.c of Linux 6.18, as far as system calls let us know.
+ *
+ *	 left  vma  right	vma has just been made or changed
+ *	[AAAAA][AAA][AAAA]
+ *
+ * The kernel merges neighbours with equal flags, file and continuous offset, provided
+ * their anon_vma are compatible: one has none (never touched), or both have the same.
+ * We do not see the touching, so for areas that may have been touched we guess: pieces of
+ * one area share its anon_vma (find_mergeable_anon_vma), strangers do not. A guess is
+ * marked: VMA_INEXACT_SPLIT on what we merged, VMA_INEXACT_START on what we did not.
+ */
+#include "lib/mm/vma.h"
+
+/* Flags of an area found in maps of which we know nothing. */
+#define VM_INVISIBLE \
+	(~(VM_ACCESS_FLAGS | VM_SHARED | VM_MAYSHARE | VM_UFFD_MISSING | VM_UFFD_OTHER))
+
+static enum merge weaker(enum merge a, enum merge b)
+{
+	if (a == MERGE_NO || b == MERGE_NO)
+		return MERGE_NO;
+	return min(a, b);
+}
+
+static enum merge flags_mergeable(const struct vm_area_struct *left,
+				  const struct vm_area_struct *right)
+{
+	unsigned long diff = left->vm_flags ^ right->vm_flags, unsure = 0;
+	u8 known = left->known | right->known;
+
+	if ((left->vm_flags | right->vm_flags) & VM_SPECIAL)
+		return MERGE_NO;
+	if (known & VMA_UNSURE_FLAGS)
+		unsure |= VM_INVISIBLE;
+	if (known & VMA_UNSURE_ACCOUNT)
+		unsure |= VM_ACCOUNT;
+	if (diff & ~unsure)
+		return MERGE_NO;
+	if (diff)
+		return MERGE_GUESS_NO;
+	return unsure ? MERGE_GUESS_YES : MERGE_YES;
+}
+
+/* The kernel compares struct file: two descriptors of one file are two. We see names. */
+static enum merge file_mergeable(const struct vm_area_struct *left,
+				 const struct vm_area_struct *right)
+{
+	bool unsure = (left->known | right->known) & VMA_UNSURE_PGOFF;
+
+	if (left->vm_pgoff + vma_pages(left) != right->vm_pgoff)
+		return unsure ? MERGE_GUESS_NO : MERGE_NO;
+	if (left->vm_file == right->vm_file)
+		return unsure ? MERGE_GUESS_YES : MERGE_YES;
+	return same_file(left->vm_file, right->vm_file) ? MERGE_GUESS_YES : MERGE_NO;
+}
+
+static enum merge anon_mergeable(const struct vm_area_struct *left,
+				 const struct vm_area_struct *right)
+{
+	if (left->vm_flags & (VM_SHARED | VM_MAYSHARE))
+		return MERGE_YES;
+	if (left->anon && right->anon)
+		return left->anon == right->anon ? MERGE_GUESS_YES : MERGE_GUESS_NO;
+	/* vma_had_uncowed_parents(): an area that came by fork, touched before, merges
+	 * with nothing. */
+	if ((left->anon && left->known & VMA_INHERITED) ||
+	    (right->anon && right->known & VMA_INHERITED))
+		return MERGE_GUESS_NO;
+	return MERGE_YES;
+}
+
+enum merge can_vma_merge(const struct vm_area_struct *left,
+			 const struct vm_area_struct *right)
+{
+	enum merge m = flags_mergeable(left, right);
+
+	m = weaker(m, file_mergeable(left, right));
+	return m == MERGE_NO ? m : weaker(m, anon_mergeable(left, right));
+}
+
+/* --- joining ----------------------------------------------------------------------- */
+
+static void join_stat(struct vma_txn *t, struct vm_area_struct *into,
+		      const struct vm_area_struct *other)
+{
+	struct vma_stat *a = into->stat, *b = other->stat;
+
+	if (!b || a == b)
+		return;
+	if (!a) {
+		vma_set_stat(t, into, b);
+		return;
+	}
+	if (b->refs > 1)
+		return; /* another piece still counts there */
+	__atomic_fetch_add(&a->faults, __atomic_load_n(&b->faults, __ATOMIC_RELAXED),
+			   __ATOMIC_RELAXED);
+	__atomic_fetch_add(&a->populated,
+			   __atomic_load_n(&b->populated, __ATOMIC_RELAXED),
+			   __ATOMIC_RELAXED);
+}
+
+struct vm_area_struct *vma_join(struct vma_txn *t, struct vm_area_struct *left,
+				struct vm_area_struct *right)
+{
+	unsigned long start = left->vm_start;
+
+	right = vma_edit(t, right);
+	/* The left area's facts win unless they are the ones we are not sure of. */
+	if (!(left->known & (VMA_UNSURE_FLAGS | VMA_UNSURE_ACCOUNT)))
+		vma_set_flags(t, right, left->vm_flags);
+	if (!(left->known & VMA_UNSURE_PGOFF))
+		right->vm_pgoff = left->vm_pgoff + vma_pages(left);
+	if (!right->anon)
+		right->anon = left->anon;
+	right->inexact = (left->inexact | right->inexact) & ~VMA_INEXACT_START;
+	right->inexact |= left->inexact & VMA_INEXACT_START;
+	right->known = (left->known | right->known) & ~VMA_KNOWN_START;
+	right->known |= left->known & VMA_KNOWN_START;
+	join_stat(t, right, left);
+	policy_join(right, left);
+	vma_remove(t, left);
+	vma_set_range(t, right, start, right->vm_end);
+	policy_resized(t->mm, right);
+	return right;
+}
+
+/* --- merging ----------------------------------------------------------------------- */
+
+static struct vm_area_struct *set_start_guess(struct vma_txn *t,
+					      struct vm_area_struct *vma, bool guess)
+{
+	u8 inexact =
+		(vma->inexact & ~VMA_INEXACT_START) | (guess ? VMA_INEXACT_START : 0);
+	u8 known = vma->known & ~VMA_KNOWN_START;
+
+	if (inexact == vma->inexact && known == vma->known)
+		return vma;
+	vma = vma_edit(t, vma);
+	vma->inexact = inexact;
+	vma->known = known;
+	return vma;
+}
+
+/* Returns the joined area or, if there are still two, @right. @m: how sure we are. */
+static struct vm_area_struct *merge_pair(struct vma_txn *t, struct vm_area_struct *left,
+					 struct vm_area_struct *right, enum merge m)
+{
+	if (m < MERGE_GUESS_YES)
+		return set_start_guess(t, right, m == MERGE_GUESS_NO);
+	right = vma_join(t, left, right);
+	if (m == MERGE_GUESS_YES)
+		right->inexact |= VMA_INEXACT_SPLIT;
+	return right;
+}
+
+struct vm_area_struct *vma_merge(struct vma_txn *t, struct vm_area_struct *vma, int edges)
+{
+	unsigned long start = vma->vm_start;
+	struct vm_area_struct *prev, *next;
+	enum merge left = MERGE_NO, right;
+
+	if (edges & EDGE_LEFT) {
+		tree_find_prev(t->root, start, &prev);
+		if (prev && prev->vm_end == start) {
+			left = can_vma_merge(prev, vma);
+			vma = merge_pair(t, prev, vma, left);
+		} else {
+			vma = set_start_guess(t, vma, false);
+		}
+	}
+	if (edges & EDGE_RIGHT) {
+		next = txn_find(t, vma->vm_end);
+		if (next && next->vm_start == vma->vm_end) {
+			right = can_vma_merge(vma, next);
+			/* If the kernel did merge on the left after all, then on the
+			 * right only what is compatible with that neighbour, too. */
+			if (left == MERGE_GUESS_NO && right == MERGE_YES)
+				right = MERGE_GUESS_YES;
+			merge_pair(t, vma, next, right);
+		}
+	}
+	return txn_find(t, start);
+}
+
+static void keep_edge(struct vma_txn *t, struct vm_area_struct *left,
+		      struct vm_area_struct *right)
+{
+	if (left->vm_end != right->vm_start || right->known & VMA_KNOWN_START ||
+	    can_vma_merge(left, right) != MERGE_YES)
+		return;
+	vma_edit(t, right)->known |= VMA_KNOWN_START;
+}
+
+void vma_keep_edges(struct vma_txn *t, struct vm_area_struct *vma)
+{
+	unsigned long start = vma->vm_start;
+	struct vm_area_struct *prev, *next;
+
+	tree_find_prev(t->root, start, &prev);
+	if (prev)
+		keep_edge(t, prev, vma);
+	vma = txn_find(t, start);
+	next = txn_find(t, vma->vm_end);
+	if (next)
+		keep_edge(t, vma, next);
+}
+
+struct vm_area_struct *vma_modify(struct vma_txn *t, struct vm_area_struct *vma,
+				  unsigned long start, unsigned long end,
+				  unsigned long flags, u8 known)
+{
+	int edges = (vma->vm_start == start ? EDGE_LEFT : 0) |
+		    (vma->vm_end == end ? EDGE_RIGHT : 0);
+
+	if (vma->vm_start < start)
+		vma = split_vma(t, vma, start);
+	if (vma->vm_end > end) {
+		split_vma(t, vma, end);
+		vma = txn_find(t, start);
+	}
+	vma = vma_edit(t, vma);
+	vma_set_flags(t, vma, flags);
+	vma->known = known;
+	return vma_merge(t, vma, edges);
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The memory descriptor: memory for changes, changes, readers. */
+#include "lib/mm/vma.h"
+
+#define CHUNK	   (256UL << 10)
+#define REAP_BATCH 32 /* objects */
+
+void mm_init(struct mm_struct *mm, void *boot_mem, size_t boot_size)
+{
+	*mm = (struct mm_struct){ .min_own = 0 };
+	arena_init(&mm->arena);
+	arena_add(&mm->arena, boot_mem, boot_size);
+	kmem_cache_init(&mm->vma_cache, &mm->arena, "vm_area_struct",
+			sizeof(struct vm_area_struct), 8);
+	kmem_cache_init(&mm->node_cache, &mm->arena, "vma_node", sizeof(struct vma_node),
+			64);
+	kmem_cache_init(&mm->stat_cache, &mm->arena, "vma_stat", sizeof(struct vma_stat),
+			8);
+	file_caches_init(mm);
+}
+
+/* --- reserve ----------------------------------------------------------------------- */
+
+struct reserve {
+	struct kmem_cache *cache;
+	size_t objects;
+};
+
+#define NR_RESERVES 4
+
+/*
+ * The worst case of a call over @n areas. Areas: each is replaced once and may be made
+ * again elsewhere (mremap), plus two splits and two neighbours at either place. Nodes:
+ * leaves hold at least NODE_MIN areas, so those over the range and their parents are
+ * fewer than n/2; each end of a range copies one path, with siblings and splits.
+ */
+static void reserve_for(struct mm_struct *mm, size_t n, struct reserve r[NR_RESERVES])
+{
+	size_t depth = mm->root ? mm->root->level + 2U : 2;
+
+	r[0] = (struct reserve){ &mm->vma_cache, 2 * n + 16 };
+	r[1] = (struct reserve){ &mm->node_cache, n / 2 + 16 * depth };
+	r[2] = (struct reserve){ &mm->stat_cache, n + 4 };
+	r[3] = (struct reserve){ &mm->file_cache[0], 4 };
+}
+
+static size_t try_reserve(struct mm_struct *mm, size_t n)
+{
+	struct reserve r[NR_RESERVES];
+	size_t pages = 0;
+
+	reserve_for(mm, n, r);
+	for (int i = 0; i < NR_RESERVES; i++) {
+		struct kmem_cache *c = r[i].cache;
+
+		if (c->nr_free < r[i].objects)
+			pages += (r[i].objects - c->nr_free + c->per_page - 1) /
+				 c->per_page;
+	}
+	if (pages * PAGE_SIZE > mm->arena.free)
+		return pages * PAGE_SIZE - mm->arena.free;
+	for (int i = 0; pages && i < NR_RESERVES; i++)
+		kmem_cache_reserve(r[i].cache, r[i].objects);
+	return 0;
+}
+
+/* 0 after reserving everything, or the bytes that are missing. */
+static size_t mm_reserve(struct mm_struct *mm, size_t n)
+{
+	size_t missing = try_reserve(mm, n);
+
+	if (!missing)
+		return 0;
+	rcu_reap(&mm->rcu);
+	return try_reserve(mm, n);
+}
+
+size_t mm_count_areas(const struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	const struct vm_area_struct *vma;
+	size_t n = 0;
+
+	if (end - start >= 1UL << 47)
+		return mm->map_count;
+	for (vma = tree_find(mm->root, start); vma && vma->vm_start < end;
+	     vma = tree_find(mm->root, vma->vm_end))
+		n++;
+	return n;
+}
+
+bool mm_short_of_memory(struct mm_struct *mm, size_t areas)
+{
+	return mm_reserve(mm, areas) != 0;
+}
+
+/* More than is missing, so that the next calls find something left. */
+static size_t prepare_areas(struct mm_struct *mm, size_t n)
+{
+	size_t missing = mm_reserve(mm, max(n, (size_t)UNMAP_AREAS));
+
+	return missing ? (missing + CHUNK / 2 + CHUNK - 1) & ~(CHUNK - 1) : 0;
+}
+
+size_t mm_prepare(struct mm_struct *mm, unsigned long start, unsigned long len)
+{
+	return prepare_areas(mm, mm_count_areas(mm, start, range_end(start, len)));
+}
+
+size_t mm_prepare_unmap(struct mm_struct *mm)
+{
+	return prepare_areas(mm, UNMAP_AREAS);
+}
+
+size_t mm_prepare_mremap(struct mm_struct *mm, unsigned long old, unsigned long old_len,
+			 unsigned long addr, unsigned long len)
+{
+	return prepare_areas(mm, mm_count_areas(mm, old, range_end(old, old_len)) +
+					 mm_count_areas(mm, addr, range_end(addr, len)));
+}
+
+/* --- changes ----------------------------------------------------------------------- */
+
+bool txn_begin_quiet(struct vma_txn *t, struct mm_struct *mm, unsigned long areas)
+{
+	if (mm_reserve(mm, areas)) {
+		__atomic_store_n(&mm->blind, true, __ATOMIC_RELAXED);
+		return false;
+	}
+	*t = (struct vma_txn){ .mm = mm, .root = mm->root, .id = ++mm->txn };
+	return true;
+}
+
+bool txn_begin_areas(struct vma_txn *t, struct mm_struct *mm, unsigned long areas)
+{
+	if (!txn_begin_quiet(t, mm, areas))
+		return false;
+	if (mm->fresh_end)
+		vma_settle_fresh(t);
+	return true;
+}
+
+bool txn_begin(struct vma_txn *t, struct mm_struct *mm, unsigned long start,
+	       unsigned long end)
+{
+	return txn_begin_areas(t, mm, mm_count_areas(mm, start, end));
+}
+
+void txn_commit(struct vma_txn *t)
+{
+	struct mm_struct *mm = t->mm;
+
+	if (t->root != mm->root) {
+		rcu_assign_pointer(mm->root, t->root);
+		__atomic_store_n(&mm->seq, mm->seq + 1, __ATOMIC_RELEASE);
+	}
+	/* Looking for readers costs more than a small change: once for several. */
+	if (mm->rcu.nr_deferred >= REAP_BATCH)
+		rcu_reap(&mm->rcu);
+}
+
+/* --- readers ----------------------------------------------------------------------- */
+
+struct vm_area_struct *find_vma(struct mm_struct *mm, unsigned long addr)
+{
+	return tree_find(rcu_dereference(mm->root), addr);
+}
+
+struct vm_area_struct *find_vma_prev(struct mm_struct *mm, unsigned long addr,
+				     struct vm_area_struct **prev)
+{
+	return tree_find_prev(rcu_dereference(mm->root), addr, prev);
+}
+
+struct vm_area_struct *find_vma_intersection(struct mm_struct *mm, unsigned long start,
+					     unsigned long end)
+{
+	struct vm_area_struct *vma = find_vma(mm, start);
+
+	return vma && vma->vm_start < end ? vma : NULL;
+}
+
+void vma_iter_init(struct vma_iter *it, struct mm_struct *mm, unsigned long addr)
+{
+	it->root = rcu_dereference(mm->root);
+	it->addr = addr;
+}
+
+struct vm_area_struct *vma_next(struct vma_iter *it)
+{
+	struct vm_area_struct *vma = tree_find(it->root, it->addr);
+
+	if (vma)
+		it->addr = vma->vm_end;
+	return vma;
+}

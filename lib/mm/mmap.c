@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* mmap, munmap, brk (mm/mmap.c, mm/vma.c). */
+#include <linux/mman.h>
+
+#include "lib/mm/vma.h"
+
+#ifndef MAP_DROPPABLE
+#define MAP_DROPPABLE 0x08 /* since 6.11 */
+#endif
+#define MAP_HUGE_DEFAULT 21 /* 2 MiB */
+
+/* --- mmap -------------------------------------------------------------------------- */
+
+static unsigned long prot_flags(unsigned long prot)
+{
+	return (prot & PROT_READ ? VM_READ : 0) | (prot & PROT_WRITE ? VM_WRITE : 0) |
+	       (prot & PROT_EXEC ? VM_EXEC : 0);
+}
+
+static bool call_is_shared(const struct mmap_call *c)
+{
+	unsigned long type = c->flags & MAP_TYPE;
+
+	return type == MAP_SHARED || type == MAP_SHARED_VALIDATE;
+}
+
+/* mm/util.c, accountable_mapping() */
+static unsigned long account_flag(unsigned long flags)
+{
+	if (flags & VM_HUGETLB)
+		return 0;
+	return (flags & (VM_NORESERVE | VM_SHARED | VM_WRITE)) == VM_WRITE ? VM_ACCOUNT
+									   : 0;
+}
+
+/* do_mmap(), calc_vm_flag_bits() */
+static unsigned long mmap_flags(const struct mm_struct *mm, const struct mmap_call *c)
+{
+	unsigned long flags = prot_flags(c->prot) | mm->def_flags | VM_MAYREAD |
+			      VM_MAYWRITE | VM_MAYEXEC;
+
+	if (c->flags & MAP_GROWSDOWN)
+		flags |= VM_GROWSDOWN;
+	if (c->flags & MAP_LOCKED)
+		flags |= VM_LOCKED;
+	if (c->flags & MAP_STACK)
+		flags |= VM_NOHUGEPAGE; /* since 6.7 */
+	if (c->flags & MAP_NORESERVE)
+		flags |= VM_NORESERVE;
+	if (c->flags & MAP_HUGETLB && !c->file)
+		flags |= VM_HUGETLB | VM_DONTEXPAND;
+	if (call_is_shared(c))
+		flags |= VM_SHARED | VM_MAYSHARE;
+	else if ((c->flags & MAP_TYPE) == MAP_DROPPABLE)
+		flags |= VM_DROPPABLE | VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP;
+	flags |= account_flag(flags);
+	/* __mmap_complete(): locking makes no sense for these */
+	if (flags & VM_SPECIAL)
+		flags &= ~VM_LOCKED_MASK;
+	return flags;
+}
+
+static unsigned long mmap_len(const struct mmap_call *c)
+{
+	unsigned long shift = c->flags >> MAP_HUGE_SHIFT & MAP_HUGE_MASK, huge;
+
+	if (!(c->flags & MAP_HUGETLB) || c->file)
+		return c->len;
+	huge = 1UL << (shift ? shift : MAP_HUGE_DEFAULT);
+	return (c->len + huge - 1) & ~(huge - 1);
+}
+
+/*
+ * Anonymous memory that is shared or made of huge pages has a file of its own in the
+ * kernel. We do not know its inode (0: mm_verify adopts it), but it is like no other.
+ */
+static struct vma_file *mmap_file(struct mm_struct *mm, const struct mmap_call *c)
+{
+	if (c->file)
+		return c->file;
+	if (c->flags & MAP_HUGETLB)
+		return vma_file_get(mm, 0, 0, 0, "/anon_hugepage (deleted)");
+	return call_is_shared(c) ? vma_file_get(mm, 0, 1, 0, "/dev/zero (deleted)")
+				 : NULL;
+}
+
+static struct vm_area_struct *area_for_mmap(struct vma_txn *t, const struct mmap_call *c)
+{
+	struct vm_area_struct *vma = vma_new(t);
+
+	vma->vm_start = c->addr;
+	vma->vm_end = range_end(c->addr, mmap_len(c));
+	vma->vm_flags = mmap_flags(t->mm, c);
+	vma->vm_file = mmap_file(t->mm, c);
+	if (c->file)
+		vma->vm_pgoff = c->pgoff;
+	else if (!vma->vm_file)
+		vma->vm_pgoff = c->addr >> PAGE_SHIFT;
+	if (vma->vm_flags & VM_GROWSDOWN)
+		vma->inexact = VMA_INEXACT_GROWS;
+	policy_choose(t, vma, c);
+	return vma;
+}
+
+void mm_mmap(struct mm_struct *mm, const struct mmap_call *c)
+{
+	unsigned long end = range_end(c->addr, mmap_len(c));
+	struct vm_area_struct *vma;
+	struct vma_txn t;
+
+	if (end <= c->addr || !txn_begin_areas(&t, mm, UNMAP_AREAS)) {
+		if (c->file)
+			vma_file_put(mm, c->file);
+		return;
+	}
+	history_munmap(mm, c->addr, end - c->addr);
+	vma_unmap_range(&t, c->addr, end);
+	vma = area_for_mmap(&t, c);
+	history_mmap(mm, vma);
+	vma_insert(&t, vma);
+	vma_merge(&t, vma, EDGE_BOTH);
+	if (c->flags & (MAP_POPULATE | MAP_LOCKED) || mm->def_flags & VM_LOCKED)
+		vma_settle_anon(&t, c->addr, end);
+	else
+		vma_settle_later(&t, c->addr, end);
+	txn_commit(&t);
+}
+
+/* --- munmap ------------------------------------------------------------------------ */
+
+void mm_munmap(struct mm_struct *mm, unsigned long start, unsigned long len)
+{
+	unsigned long end = range_end(start, len);
+	struct vma_txn t;
+
+	if (!find_vma_intersection(mm, start, end))
+		return;
+	history_munmap(mm, start, end - start);
+	/* What goes untouched as it came need not be settled. */
+	if (start <= mm->fresh_start && mm->fresh_end <= end)
+		mm->fresh_start = mm->fresh_end = 0;
+	if (!txn_begin_areas(&t, mm, UNMAP_AREAS))
+		return;
+	vma_unmap_range(&t, start, end);
+	txn_commit(&t);
+}
+
+/* --- brk --------------------------------------------------------------------------- */
+
+/*
+ * do_brk_flags(): grows the area that ends here if it can, and never looks to the right.
+ * An area that ends at start_brk (bss) is not the heap and is left alone.
+ */
+static void brk_grow(struct vma_txn *t, unsigned long start, unsigned long end)
+{
+	static const struct mmap_call call = { .force = TRACK_NONE };
+	struct mm_struct *mm = t->mm;
+	struct vm_area_struct *vma = vma_new(t), *prev;
+
+	vma->vm_start = start;
+	vma->vm_end = end;
+	vma->vm_flags = VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC |
+			VM_ACCOUNT | mm->def_flags;
+	vma->vm_pgoff = start >> PAGE_SHIFT;
+	policy_choose(t, vma, &call);
+	vma_insert(t, vma);
+	tree_find_prev(t->root, start, &prev);
+	if (prev && prev->vm_end > mm->start_brk)
+		vma_merge(t, vma, EDGE_LEFT);
+	else
+		vma->known |= VMA_KNOWN_START;
+	if (mm->def_flags & VM_LOCKED)
+		vma_settle_anon(t, start, end);
+	else
+		vma_settle_later(t, start, end);
+}
+
+void mm_brk(struct mm_struct *mm, unsigned long newbrk)
+{
+	unsigned long old = PAGE_ALIGN(mm->brk), new = PAGE_ALIGN(newbrk);
+	struct vma_txn t;
+
+	if (newbrk < mm->start_brk)
+		return;
+	__atomic_store_n(&mm->brk, newbrk, __ATOMIC_RELAXED);
+	if (new == old || !txn_begin_areas(&t, mm, UNMAP_AREAS))
+		return;
+	vma_unmap_range(&t, min(old, new), max(old, new));
+	if (new > old)
+		brk_grow(&t, old, new);
+	txn_commit(&t);
+}

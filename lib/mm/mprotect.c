@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Calls that change the flags of areas: mprotect, madvise, mlock, userfaultfd.
+ * All go through vma_modify(), area by area from left to right, as in the kernel; an area
+ * whose flags stay as they are is not looked at (and not merged).
+ */
+#include <linux/mman.h>
+
+#include "lib/mm/vma.h"
+
+#define VM_PROT_SHIFT_MAY 4 /* VM_MAYREAD is VM_READ << 4, and so on */
+
+/* --- mprotect ---------------------------------------------------------------------- */
+
+static unsigned long mprotect_flags(const struct vm_area_struct *vma, unsigned long prot,
+				    int pkey)
+{
+	unsigned long flags = vma->vm_flags & ~VM_ACCESS_FLAGS;
+
+	flags |= prot & (PROT_READ | PROT_WRITE | PROT_EXEC); /* the same bits */
+	if (pkey >= 0)
+		flags = (flags & ~VM_PKEY_MASK) | (unsigned long)pkey << VM_PKEY_SHIFT;
+	return flags;
+}
+
+/* mprotect_fixup(): what a private area that becomes writable, or stops, is charged. */
+static void mprotect_fixup(struct vma_txn *t, struct vm_area_struct *vma,
+			   unsigned long start, unsigned long end, unsigned long flags)
+{
+	const unsigned long free = VM_WRITE | VM_HUGETLB | VM_SHARED | VM_NORESERVE;
+	u8 known = vma->known;
+
+	if (flags == vma->vm_flags)
+		return;
+	if (flags & VM_WRITE) {
+		if (!(vma->vm_flags & free)) {
+			flags |= VM_ACCOUNT;
+			known &= ~VMA_UNSURE_ACCOUNT;
+		}
+	} else if (flags & VM_ACCOUNT && vma_is_anonymous(vma)) {
+		if (!vma->anon)
+			flags &= ~VM_ACCOUNT;
+		else
+			known |= VMA_UNSURE_ACCOUNT;
+	}
+	vma_modify(t, vma, start, end, flags, known);
+}
+
+static unsigned long mprotect_start(struct mm_struct *mm, unsigned long start,
+				    unsigned long prot)
+{
+	const struct vm_area_struct *vma = tree_find(mm->root, start);
+
+	if (prot & PROT_GROWSDOWN && vma && vma->vm_flags & VM_GROWSDOWN)
+		return vma->vm_start;
+	return start;
+}
+
+void mm_mprotect(struct mm_struct *mm, unsigned long start, unsigned long len,
+		 unsigned long prot, int pkey)
+{
+	unsigned long end = range_end(start, len), p;
+	struct vm_area_struct *vma;
+	struct vma_txn t;
+
+	p = start = mprotect_start(mm, start, prot);
+	if (start & ~PAGE_MASK || end <= start || !txn_begin(&t, mm, start, end))
+		return;
+	while (p < end && (vma = txn_find(&t, p)) && vma->vm_start <= p) {
+		unsigned long flags = mprotect_flags(vma, prot, pkey);
+		unsigned long stop = min(end, vma->vm_end);
+
+		if (flags & ~(flags >> VM_PROT_SHIFT_MAY) & VM_ACCESS_FLAGS &&
+		    !(vma->known & VMA_UNSURE_FLAGS))
+			break; /* EACCES: what came before has been changed */
+		mprotect_fixup(&t, vma, p, stop, flags);
+		p = stop;
+	}
+	vma_settle_anon(&t, start, end);
+	txn_commit(&t);
+}
+
+/* --- madvise ----------------------------------------------------------------------- */
+
+/* mm/ksm.c, vma_ksm_compatible() */
+static bool ksm_compatible(unsigned long flags)
+{
+	return !(flags &
+		 (VM_SHARED | VM_MAYSHARE | VM_SPECIAL | VM_HUGETLB | VM_DROPPABLE));
+}
+
+#define ADVICE_REFUSED (~0UL) /* EINVAL: the call ends here */
+
+/*
+ * madvise_vma_behavior(): the new flags; unchanged if the advice is not about flags. */
+static unsigned long madvise_flags(const struct vm_area_struct *vma, int advice)
+{
+	unsigned long flags = vma->vm_flags;
+
+	switch (advice) {
+	case MADV_NORMAL:
+		return flags & ~(VM_RAND_READ | VM_SEQ_READ);
+	case MADV_SEQUENTIAL:
+		return (flags & ~VM_RAND_READ) | VM_SEQ_READ;
+	case MADV_RANDOM:
+		return (flags & ~VM_SEQ_READ) | VM_RAND_READ;
+	case MADV_DONTFORK:
+		return flags | VM_DONTCOPY;
+	case MADV_DOFORK:
+		return flags & VM_SPECIAL ? ADVICE_REFUSED : flags & ~VM_DONTCOPY;
+	case MADV_WIPEONFORK:
+		return vma->vm_file || flags & VM_SHARED ? ADVICE_REFUSED
+							 : flags | VM_WIPEONFORK;
+	case MADV_KEEPONFORK:
+		return flags & VM_DROPPABLE ? ADVICE_REFUSED : flags & ~VM_WIPEONFORK;
+	case MADV_DONTDUMP:
+		return flags | VM_DONTDUMP;
+	case MADV_DODUMP:
+		if ((!(flags & VM_HUGETLB) && flags & VM_SPECIAL) || flags & VM_DROPPABLE)
+			return ADVICE_REFUSED;
+		return flags & ~VM_DONTDUMP;
+	case MADV_HUGEPAGE:
+		return (flags & ~VM_NOHUGEPAGE) | VM_HUGEPAGE;
+	case MADV_NOHUGEPAGE:
+		return (flags & ~VM_HUGEPAGE) | VM_NOHUGEPAGE;
+	case MADV_MERGEABLE:
+		return ksm_compatible(flags) ? flags | VM_MERGEABLE : flags;
+	case MADV_UNMERGEABLE:
+		return flags & ~VM_MERGEABLE;
+	default:
+		return flags;
+	}
+}
+
+static bool advice_changes_flags(int advice)
+{
+	const struct vm_area_struct set = { .vm_flags = ~VM_SPECIAL & ~VM_DROPPABLE };
+	const struct vm_area_struct clear = { .vm_flags = 0 };
+
+	return madvise_flags(&set, advice) != set.vm_flags ||
+	       madvise_flags(&clear, advice) != 0;
+}
+
+void mm_madvise(struct mm_struct *mm, unsigned long start, unsigned long len, int advice)
+{
+	unsigned long end = range_end(start, len);
+	struct vm_area_struct *vma;
+	struct vma_txn t;
+
+	if (!advice_changes_flags(advice) || start & ~PAGE_MASK || end <= start ||
+	    !txn_begin(&t, mm, start, end))
+		return;
+	for (unsigned long p = start; (vma = txn_find(&t, p)) && vma->vm_start < end;) {
+		unsigned long from = max(p, vma->vm_start), flags;
+
+		p = min(end, vma->vm_end);
+		if (from >= p)
+			break;
+		flags = madvise_flags(vma, advice);
+		if (flags == ADVICE_REFUSED)
+			break;
+		if (flags != vma->vm_flags)
+			vma_modify(&t, vma, from, p, flags, vma->known);
+	}
+	txn_commit(&t);
+}
+
+/* --- mlock ------------------------------------------------------------------------- */
+
+/* mlock_fixup() */
+static void mlock_fixup(struct vma_txn *t, struct vm_area_struct *vma,
+			unsigned long start, unsigned long end, unsigned long lock_flags)
+{
+	unsigned long flags = (vma->vm_flags & ~VM_LOCKED_MASK) | lock_flags;
+
+	if (flags == vma->vm_flags ||
+	    vma->vm_flags & (VM_SPECIAL | VM_HUGETLB | VM_DROPPABLE))
+		return;
+	vma_modify(t, vma, start, end, flags, vma->known);
+}
+
+void mm_mlock(struct mm_struct *mm, unsigned long start, unsigned long len,
+	      unsigned long lock_flags)
+{
+	unsigned long end = range_end(start & PAGE_MASK, len + (start & ~PAGE_MASK)), p;
+	struct vm_area_struct *vma;
+	struct vma_txn t;
+
+	p = start &= PAGE_MASK;
+	if (end <= start || !txn_begin(&t, mm, start, end))
+		return;
+	while (p < end && (vma = txn_find(&t, p)) && vma->vm_start <= p) {
+		unsigned long stop = min(end, vma->vm_end);
+
+		mlock_fixup(&t, vma, p, stop, lock_flags);
+		p = stop;
+	}
+	txn_commit(&t);
+}
+
+void mm_mlockall(struct mm_struct *mm, int flags)
+{
+	unsigned long on_fault = flags & MCL_ONFAULT ? VM_LOCKONFAULT : 0;
+	unsigned long lock_flags = flags & MCL_CURRENT ? VM_LOCKED | on_fault : 0;
+	struct vm_area_struct *vma;
+	struct vma_txn t;
+
+	mm->def_flags &= ~VM_LOCKED_MASK;
+	if (flags & MCL_FUTURE)
+		mm->def_flags |= VM_LOCKED | on_fault;
+	if ((flags && !(flags & MCL_CURRENT)) || !txn_begin_areas(&t, mm, mm->map_count))
+		return;
+	for (unsigned long p = 0; (vma = txn_find(&t, p));) {
+		p = vma->vm_end;
+		mlock_fixup(&t, vma, vma->vm_start, vma->vm_end, lock_flags);
+	}
+	txn_commit(&t);
+}
+
+/* --- userfaultfd ------------------------------------------------------------------- */
+
+/* userfaultfd_register_range(), userfaultfd_clear_vma() */
+static void uffd_range(struct vma_txn *t, unsigned long start, unsigned long end,
+		       unsigned long clear, unsigned long set)
+{
+	struct vm_area_struct *vma;
+
+	for (unsigned long p = start; (vma = txn_find(t, p)) && vma->vm_start < end;) {
+		unsigned long from = max(p, vma->vm_start);
+		unsigned long flags = (vma->vm_flags & ~clear) | set;
+
+		p = min(end, vma->vm_end);
+		if (from >= p)
+			break;
+		if (flags != vma->vm_flags)
+			vma_modify(t, vma, from, p, flags, vma->known);
+	}
+}
+
+static void area_registered(struct vma_txn *t, struct vm_area_struct *vma)
+{
+	if (vma->policy != POLICY_OWN || !vma->stat) {
+		vma = vma_edit(t, vma);
+		vma->policy = POLICY_OWN;
+		vma->reason = TRACK_NONE;
+	}
+	if (!vma->stat) {
+		vma->stat = kmem_cache_alloc(&t->mm->stat_cache);
+		*vma->stat = (struct vma_stat){ .refs = 1 };
+	}
+	history_registered(t->mm, vma);
+}
+
+void mm_set_uffd(struct mm_struct *mm, unsigned long start, unsigned long end, bool on)
+{
+	struct vm_area_struct *vma;
+	struct vma_txn t;
+
+	if (end <= start || !txn_begin_quiet(&t, mm, mm_count_areas(mm, start, end)))
+		return;
+	if (on)
+		uffd_range(&t, start, end, VM_UFFD_OTHER, VM_UFFD_MISSING);
+	else
+		uffd_range(&t, start, end, VM_UFFD_OTHER | VM_UFFD_MISSING, 0);
+	for (unsigned long p = start;
+	     on && (vma = txn_find(&t, p)) && vma->vm_start < end;) {
+		p = vma->vm_end;
+		area_registered(&t, vma);
+	}
+	txn_commit(&t);
+}
+
+void mm_doubt(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	struct vm_area_struct *vma;
+	struct vma_txn t;
+
+	if (end <= start || !txn_begin_quiet(&t, mm, mm_count_areas(mm, start, end)))
+		return;
+	for (unsigned long p = start; (vma = txn_find(&t, p)) && vma->vm_start < end;) {
+		p = vma->vm_end;
+		if (!(vma->inexact & VMA_INEXACT_SPLIT))
+			vma_edit(&t, vma)->inexact |= VMA_INEXACT_SPLIT;
+	}
+	txn_commit(&t);
+}
+
+void mm_set_track(struct mm_struct *mm, unsigned long start, unsigned long end,
+		  enum track_reason reason)
+{
+	struct vm_area_struct *vma;
+	struct vma_txn t;
+
+	if (end <= start || !txn_begin_quiet(&t, mm, mm_count_areas(mm, start, end)))
+		return;
+	uffd_range(&t, start, end, VM_UFFD_MISSING,
+		   reason == TRACK_PROGRAM_UFFD ? VM_UFFD_OTHER : 0);
+	for (unsigned long p = start; (vma = txn_find(&t, p)) && vma->vm_start < end;) {
+		p = vma->vm_end;
+		vma = vma_edit(&t, vma);
+		vma->policy = POLICY_TRACK;
+		vma->reason = (u8)reason;
+	}
+	txn_commit(&t);
+}
+
+bool mm_next_to_register(struct mm_struct *mm, unsigned long addr, unsigned long limit,
+			 unsigned long *start, unsigned long *end)
+{
+	const struct vm_area_struct *vma;
+
+	if (!mm->own_enabled || mm->blind)
+		return false;
+	for (; (vma = tree_find(mm->root, addr)) && vma->vm_start < limit;
+	     addr = vma->vm_end) {
+		if (vma->policy != POLICY_OWN ||
+		    vma->vm_flags & (VM_UFFD_MISSING | VM_HUGEPAGE))
+			continue;
+		*start = vma->vm_start;
+		*end = vma->vm_end;
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * mremap (mm/mremap.c of Linux 6.18):
+ *
+ *	shrink		[AAAA]		->  [AA]..	in place: the tail is unmapped
+ *	expand		[AA]....	->  [AAAA]	in place: a new area that merges
+ *	move		[AA]  ....	->  ....  [AA]	copy_vma(), then the source is
+ *unmapped DONTUNMAP	[AA]  ....	->  [AA]  [AA]	the source stays, empty old_len 0
+ *[SS]  ....	->  [SS]  [SS]	a second view of shared memory
+ *	several		[AA][B] ......	->  ....  [AA][B]   MREMAP_FIXED, same size (6.17)
+ */
+#include <linux/mman.h>
+
+#include "lib/mm/vma.h"
+
+struct move {
+	unsigned long old, old_len, addr, len;
+	bool keep_source;
+};
+
+/* vma_merge_extend() */
+static void expand_vma_in_place(struct vma_txn *t, unsigned long old, unsigned long start,
+				unsigned long end)
+{
+	struct vm_area_struct *vma = txn_find(t, old);
+
+	if (!vma || vma->vm_start > old || vma->vm_end != start)
+		return; /* the kernel would not have expanded it here */
+	vma_unmap_range(t, start, end);
+	vma = vma_edit(t, txn_find(t, old));
+	vma_set_range(t, vma, vma->vm_start, end);
+	policy_resized(t->mm, vma);
+	vma_merge(t, vma, EDGE_RIGHT);
+}
+
+/*
+ * copy_vma(): the destination has the source's flags, file and anon_vma, and merges with
+ * what it finds. Without EVENT_REMAP the area it ends up in loses the registration, and
+ * that is the whole merged area (mremap_userfaultfd_prep).
+ */
+static void copy_vma(struct vma_txn *t, const struct move *m)
+{
+	struct vm_area_struct *source = txn_find(t, m->old), *vma = vma_new(t);
+	unsigned long delta = (m->old - source->vm_start) >> PAGE_SHIFT, txn = vma->txn;
+
+	*vma = *source;
+	vma->txn = txn;
+	file_ref(vma->vm_file);
+	if (vma->stat)
+		vma->stat->refs++;
+	vma->vm_pgoff += delta;
+	vma->vm_start = m->addr;
+	vma->vm_end = m->addr + m->len;
+	vma->inexact &= ~VMA_INEXACT_START;
+	vma->known &= ~VMA_KNOWN_START;
+	if (vma_is_anonymous(vma)) {
+		if (!vma->anon)
+			vma->vm_pgoff = m->addr >> PAGE_SHIFT;
+		else
+			vma->known |= VMA_UNSURE_PGOFF;
+	}
+	policy_resized(t->mm, vma);
+	vma_insert(t, vma);
+	vma = vma_merge(t, vma, EDGE_BOTH);
+	if (vma->vm_flags & (VM_UFFD_MISSING | VM_UFFD_OTHER)) {
+		vma = vma_edit(t, vma);
+		vma_set_flags(t, vma, vma->vm_flags & ~(VM_UFFD_MISSING | VM_UFFD_OTHER));
+		vma_keep_edges(t, vma);
+	}
+}
+
+/*
+ * dontunmap_complete(): the whole source area loses these, also if only a part moved.
+ * VM_ACCOUNT stays in 6.18; other versions clear it.
+ */
+static void dontunmap_complete(struct vma_txn *t, const struct move *m)
+{
+	struct vm_area_struct *vma = vma_edit(t, txn_find(t, m->old));
+
+	vma_set_flags(t, vma, vma->vm_flags & ~VM_LOCKED_MASK);
+	if (vma->vm_flags & VM_ACCOUNT)
+		vma->known |= VMA_UNSURE_ACCOUNT;
+	if (vma->vm_start == m->old && vma->vm_end == m->old + m->old_len)
+		vma->anon = 0;
+	vma_settle_anon(t, m->old, m->old + 1);
+	vma_keep_edges(t, vma);
+}
+
+/* mremap_to(), move_vma() */
+static void move_vma(struct vma_txn *t, const struct move *m)
+{
+	const struct vm_area_struct *vma;
+	struct move r = *m;
+
+	vma_unmap_range(t, r.addr, r.addr + r.len);
+	if (r.len < r.old_len) {
+		vma_unmap_range(t, r.old + r.len, r.old + r.old_len);
+		r.old_len = r.len;
+	}
+	vma = txn_find(t, r.old);
+	if (!vma || vma->vm_start > r.old)
+		return;
+	copy_vma(t, &r);
+	if (r.keep_source)
+		dontunmap_complete(t, &r);
+	else
+		vma_unmap_range(t, r.old, r.old + r.old_len);
+}
+
+/* remap_move(): each area for itself, the holes between them stay holes. */
+static void move_areas(struct vma_txn *t, const struct move *m)
+{
+	unsigned long end = m->old + m->old_len;
+	const struct vm_area_struct *vma;
+
+	for (unsigned long p = m->old; (vma = txn_find(t, p)) && vma->vm_start < end;) {
+		struct move one = *m;
+
+		one.old = max(p, vma->vm_start);
+		p = min(end, vma->vm_end);
+		if (one.old >= p)
+			break;
+		one.addr = m->addr + (one.old - m->old);
+		one.len = one.old_len = p - one.old;
+		move_vma(t, &one);
+	}
+}
+
+void mm_mremap(struct mm_struct *mm, unsigned long old, unsigned long old_len,
+	       unsigned long addr, unsigned long len, unsigned long flags)
+{
+	struct move m = {
+		.old = old,
+		.old_len = PAGE_ALIGN(old_len),
+		.addr = addr,
+		.len = PAGE_ALIGN(len),
+		.keep_source = flags & MREMAP_DONTUNMAP,
+	};
+	unsigned long span = max(m.old_len, m.len);
+	struct vma_txn t;
+
+	if (!m.len || !find_vma_intersection(mm, old, old + 1) ||
+	    !txn_begin_areas(&t, mm,
+			     mm_count_areas(mm, old, old + span) +
+				     mm_count_areas(mm, addr, addr + m.len)))
+		return;
+	if (!m.old_len) {
+		m.keep_source = true;
+		vma_unmap_range(&t, m.addr, m.addr + m.len);
+		copy_vma(&t, &m);
+	} else if (addr != old && m.len == m.old_len) {
+		move_areas(&t, &m);
+	} else if (addr != old) {
+		move_vma(&t, &m);
+	} else if (m.len < m.old_len) {
+		vma_unmap_range(&t, old + m.len, old + m.old_len);
+	} else if (m.len > m.old_len) {
+		expand_vma_in_place(&t, old, old + m.old_len, old + m.len);
+	}
+	txn_commit(&t);
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Who pages an area: we (own) or the kernel (track), and why. */
+#include "lib/mm/vma.h"
+
+/* --- short-lived areas ------------------------------------------------------------- */
+
+#define HISTORY_MAX   3
+#define HISTORY_SHORT 2 /* from here on areas of this size are left alone */
+/* Every so many of them one is registered, to see faults again. A registration costs as
+ * much as several pairs of mmap and munmap. */
+#define HISTORY_PROBE 256
+
+static u8 *history_slot(struct mm_struct *mm, unsigned long len)
+{
+	return &mm->history.count[(len >> PAGE_SHIFT) * 0x9e3779b97f4a7c15UL >> 58];
+}
+
+static bool history_says_short(struct mm_struct *mm, unsigned long len)
+{
+	if (*history_slot(mm, len) < HISTORY_SHORT)
+		return false;
+	if (++mm->history.skipped < HISTORY_PROBE)
+		return true;
+	mm->history.skipped = 0;
+	return false;
+}
+
+void history_mmap(struct mm_struct *mm, const struct vm_area_struct *vma)
+{
+	bool left_alone = vma->reason == TRACK_SHORT_LIVED;
+
+	if (vma->policy != POLICY_OWN && !left_alone)
+		return;
+	mm->history.recent[mm->history.next++ % NR_RECENT] = (struct recent_area){
+		.start = vma->vm_start,
+		.len = vma->vm_end - vma->vm_start,
+		.left_alone = left_alone,
+	};
+}
+
+void history_registered(struct mm_struct *mm, const struct vm_area_struct *vma)
+{
+	for (int i = 0; i < NR_RECENT; i++) {
+		struct recent_area *r = &mm->history.recent[i];
+
+		if (!r->len || r->stat || r->left_alone || r->start < vma->vm_start ||
+		    r->start + r->len > vma->vm_end)
+			continue;
+		r->stat = vma->stat;
+		r->faults = __atomic_load_n(&vma->stat->faults, __ATOMIC_RELAXED);
+	}
+}
+
+/* An area merged with others shares their counter: their faults make it look used. */
+static void history_judge(struct mm_struct *mm, const struct recent_area *r)
+{
+	const struct vm_area_struct *vma = tree_find(mm->root, r->start);
+	u8 *count = history_slot(mm, r->len);
+	bool untouched = r->left_alone;
+
+	if (!untouched) {
+		if (!vma || !r->stat || vma->stat != r->stat)
+			return;
+		untouched = __atomic_load_n(&vma->stat->faults, __ATOMIC_RELAXED) ==
+			    r->faults;
+	}
+	if (!untouched)
+		*count /= 2;
+	else if (*count < HISTORY_MAX)
+		(*count)++;
+}
+
+void history_munmap(struct mm_struct *mm, unsigned long start, unsigned long len)
+{
+	for (int i = 0; i < NR_RECENT; i++) {
+		struct recent_area *r = &mm->history.recent[i];
+
+		if (r->start != start || r->len != len || !len)
+			continue;
+		history_judge(mm, r);
+		r->len = 0;
+	}
+}
+
+/* --- choice ------------------------------------------------------------------------ */
+
+static void policy_set(struct vm_area_struct *vma, enum track_reason reason)
+{
+	vma->policy = reason == TRACK_NONE ? POLICY_OWN : POLICY_TRACK;
+	vma->reason = (u8)reason;
+}
+
+/* Ours, and @vma would be part of it once registered. */
+static bool extends_ours(const struct vm_area_struct *left,
+			 const struct vm_area_struct *right,
+			 const struct vm_area_struct *neighbour)
+{
+	return left->vm_end == right->vm_start && neighbour->policy == POLICY_OWN &&
+	       vma_is_anonymous(neighbour) &&
+	       !((left->vm_flags ^ right->vm_flags) & ~VM_UFFD_MISSING) &&
+	       left->vm_pgoff + vma_pages(left) == right->vm_pgoff;
+}
+
+static bool extends_neighbour(struct vma_txn *t, const struct vm_area_struct *vma)
+{
+	struct vm_area_struct *prev, *next;
+
+	next = tree_find_prev(t->root, vma->vm_start, &prev);
+	return (prev && extends_ours(prev, vma, prev)) ||
+	       (next && extends_ours(vma, next, next));
+}
+
+static bool in_heap(const struct mm_struct *mm, const struct vm_area_struct *vma)
+{
+	return vma->vm_start >= mm->start_brk && vma->vm_end <= PAGE_ALIGN(mm->brk);
+}
+
+static enum track_reason reason_for(struct vma_txn *t, const struct vm_area_struct *vma)
+{
+	struct mm_struct *mm = t->mm;
+
+	/* Locked memory is populated by the time we could register it. */
+	if (vma->vm_flags &
+	    (VM_GROWSDOWN | VM_HUGETLB | VM_LOCKED | VM_DROPPABLE | VM_SPECIAL))
+		return TRACK_SPECIAL;
+	if (vma->vm_file)
+		return vma->vm_file->ino ? TRACK_FILE : TRACK_SHARED;
+	if (!mm->own_enabled)
+		return mm->track_by_option ? TRACK_OPTION : TRACK_NO_ENGINE;
+	if (!in_heap(mm, vma) && history_says_short(mm, vma->vm_end - vma->vm_start))
+		return TRACK_SHORT_LIVED;
+	if (vma->vm_end - vma->vm_start < mm->min_own && !extends_neighbour(t, vma))
+		return TRACK_SMALL;
+	return TRACK_NONE;
+}
+
+void policy_choose(struct vma_txn *t, struct vm_area_struct *vma,
+		   const struct mmap_call *c)
+{
+	policy_set(vma, c->force != TRACK_NONE ? c->force : reason_for(t, vma));
+}
+
+/* The strongest reason decides for a merged area; ours gains over weak ones only. */
+static int policy_rank(const struct vm_area_struct *vma)
+{
+	static const u8 rank[TRACK_NR] = {
+		[TRACK_SMALL] = 2,	 [TRACK_BEFORE_START] = 1,
+		[TRACK_SHORT_LIVED] = 3, [TRACK_NO_ENGINE] = 4,
+		[TRACK_NONE] = 5,	 [TRACK_SHARED] = 6,
+		[TRACK_FILE] = 7,	 [TRACK_HUGE] = 8,
+		[TRACK_SPECIAL] = 9,	 [TRACK_OPTION] = 10,
+		[TRACK_REFUSED] = 11,	 [TRACK_PROGRAM_UFFD] = 12,
+		[TRACK_OURS] = 13,
+	};
+
+	return rank[vma->reason];
+}
+
+void policy_join(struct vm_area_struct *into, const struct vm_area_struct *other)
+{
+	if (policy_rank(other) > policy_rank(into)) {
+		into->policy = other->policy;
+		into->reason = other->reason;
+	}
+}
+
+void policy_resized(const struct mm_struct *mm, struct vm_area_struct *vma)
+{
+	if (vma->reason == TRACK_SMALL && mm->own_enabled &&
+	    vma->vm_end - vma->vm_start >= mm->min_own)
+		policy_set(vma, TRACK_NONE);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the calls are made of: areas edited inside one change. Private to lib/mm.
+ *
+ * Every function here runs between txn_begin() and txn_commit() with mmap_lock held. A
+ * pointer to an area is good until the next function that takes a struct vma_txn: that
+ * one may have replaced it. Functions that keep an area return its new pointer.
+ */
+#ifndef SHADOWMM_MM_VMA_H
+#define SHADOWMM_MM_VMA_H
+
+#include "lib/mm/mm.h"
+#include "lib/mm/vma_tree.h"
+
+/* --- mm.c -------------------------------------------------------------------------- */
+
+/*
+ * Begin a change that touches the areas of [start, end) and their neighbours. False: not
+ * prepared and no memory; the shadow is blind from now on.
+ */
+bool txn_begin(struct vma_txn *t, struct mm_struct *mm, unsigned long start,
+	       unsigned long end);
+/* The same for a change that touches at most @areas areas. */
+bool txn_begin_areas(struct vma_txn *t, struct mm_struct *mm, unsigned long areas);
+/* What mmap, munmap and brk need, however much they unmap: areas that go need no memory,
+ * only the two that they are cut from and the neighbours do. */
+#define UNMAP_AREAS 4
+/*
+ * The same, leaving what the last call mapped as untouched as it is, for what is no call
+ * of the program. Pointers to areas found before stay good, unlike with the others.
+ */
+bool txn_begin_quiet(struct vma_txn *t, struct mm_struct *mm, unsigned long areas);
+/* A change of @areas areas would find no memory now. */
+bool mm_short_of_memory(struct mm_struct *mm, size_t areas);
+void txn_commit(struct vma_txn *t);
+/* Areas that overlap [start, end). */
+size_t mm_count_areas(const struct mm_struct *mm, unsigned long start, unsigned long end);
+
+static inline struct vm_area_struct *txn_find(struct vma_txn *t, unsigned long addr)
+{
+	return tree_find(t->root, addr);
+}
+
+/* The end of a call's range; len is rounded up to pages, as the kernel does. */
+static inline unsigned long range_end(unsigned long start, unsigned long len)
+{
+	unsigned long end = start + PAGE_ALIGN(len);
+
+	return end < start || PAGE_ALIGN(len) < len ? ~0UL & PAGE_MASK : end;
+}
+
+static inline unsigned long vma_pages(const struct vm_area_struct *vma)
+{
+	return (vma->vm_end - vma->vm_start) >> PAGE_SHIFT;
+}
+
+/* The kernel's vma_is_anonymous(); shared anonymous memory has a file (shmem). */
+static inline bool vma_is_anonymous(const struct vm_area_struct *vma)
+{
+	return !vma->vm_file;
+}
+
+/* --- vma.c ------------------------------------------------------------------------- */
+
+/* A zeroed area that is in no tree yet. */
+struct vm_area_struct *vma_new(struct vma_txn *t);
+/* Into the tree. */
+void vma_insert(struct vma_txn *t, struct vm_area_struct *vma);
+/* Out of the tree, and freed. */
+void vma_remove(struct vma_txn *t, struct vm_area_struct *vma);
+/* An area that this change may write, in place of @vma. */
+struct vm_area_struct *vma_edit(struct vma_txn *t, struct vm_area_struct *vma);
+/* These three take an editable area of the tree and keep the counters right. */
+void vma_set_range(struct vma_txn *t, struct vm_area_struct *vma, unsigned long start,
+		   unsigned long end);
+void vma_set_flags(struct vma_txn *t, struct vm_area_struct *vma, unsigned long flags);
+void vma_set_stat(struct vma_txn *t, struct vm_area_struct *vma, struct vma_stat *stat);
+/* Cut at @addr, strictly inside. Returns the right part, editable. */
+struct vm_area_struct *split_vma(struct vma_txn *t, struct vm_area_struct *vma,
+				 unsigned long addr);
+/* Remove everything in [start, end), splitting at its ends. */
+void vma_unmap_range(struct vma_txn *t, unsigned long start, unsigned long end);
+/*
+ * The areas of [start, end) may be touched from now on: give those without an anon_vma
+ * number a new one. Last step of a call, since within the call nobody touched them.
+ */
+void vma_settle_anon(struct vma_txn *t, unsigned long start, unsigned long end);
+/*
+ * The same, but not before the next call: the range has just been mapped, its address is
+ * not known to the program yet, and registration is still to come.
+ */
+void vma_settle_later(struct vma_txn *t, unsigned long start, unsigned long end);
+/* Settle what was left for later. */
+void vma_settle_fresh(struct vma_txn *t);
+/* A number for vm_area_struct.anon that no area has. */
+u32 anon_new(struct mm_struct *mm);
+
+/* --- merge.c ----------------------------------------------------------------------- */
+
+enum merge {
+	MERGE_NO,
+	MERGE_GUESS_NO,
+	MERGE_GUESS_YES,
+	MERGE_YES
+};
+
+/* Would the kernel merge these adjacent areas? (mm/vma.c, can_vma_merge_*) */
+enum merge can_vma_merge(const struct vm_area_struct *left,
+			 const struct vm_area_struct *right);
+
+#define EDGE_LEFT  0x1
+#define EDGE_RIGHT 0x2
+#define EDGE_BOTH  (EDGE_LEFT | EDGE_RIGHT)
+
+/* Try to merge @vma at these edges. Returns the area that holds it afterwards. */
+struct vm_area_struct *vma_merge(struct vma_txn *t, struct vm_area_struct *vma,
+				 int edges);
+/* Make one of two adjacent areas, without asking. */
+struct vm_area_struct *vma_join(struct vma_txn *t, struct vm_area_struct *left,
+				struct vm_area_struct *right);
+/*
+ * The flags of @vma changed in a way that makes the kernel try no merge: remember that
+ * its edges are there although they look mergeable.
+ */
+void vma_keep_edges(struct vma_txn *t, struct vm_area_struct *vma);
+/*
+ * vma_modify(): [start, end), inside @vma, gets these flags; split or merge as the
+ * kernel does. Returns the area that now holds the range.
+ */
+struct vm_area_struct *vma_modify(struct vma_txn *t, struct vm_area_struct *vma,
+				  unsigned long start, unsigned long end,
+				  unsigned long flags, u8 known);
+
+/* --- file.c ------------------------------------------------------------------------ */
+
+void file_caches_init(struct mm_struct *mm);
+static inline struct vma_file *file_ref(struct vma_file *file)
+{
+	if (file)
+		file->refs++;
+	return file;
+}
+/* The same object, or another with the same device, inode and name. */
+bool same_file(const struct vma_file *a, const struct vma_file *b);
+
+/* --- import.c ---------------------------------------------------------------------- */
+
+/* Plain private memory: no file, and no special name but a place's or a label. */
+bool desc_is_anonymous(const struct area_desc *d);
+/* A reference to the file of @d, shared with the area before it; NULL: no memory. */
+struct vma_file *import_file(struct vma_txn *t, const struct area_desc *d);
+/* 0, or -ENOMEM when there is no room for the file's name. */
+int import_area(struct vma_txn *t, const struct area_desc *d, enum track_reason reason);
+
+/* --- policy.c ---------------------------------------------------------------------- */
+
+/* Policy of an area that @c has just made and that is not in the tree yet. */
+void policy_choose(struct vma_txn *t, struct vm_area_struct *vma,
+		   const struct mmap_call *c);
+/* Policy of the union of two areas into @into. */
+void policy_join(struct vm_area_struct *into, const struct vm_area_struct *other);
+/* Policy after a change of size. */
+void policy_resized(const struct mm_struct *mm, struct vm_area_struct *vma);
+void history_mmap(struct mm_struct *mm, const struct vm_area_struct *vma);
+void history_registered(struct mm_struct *mm, const struct vm_area_struct *vma);
+/* Before the range is unmapped. */
+void history_munmap(struct mm_struct *mm, unsigned long start, unsigned long len);
+
+#endif

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "lib/sys/sys.h"
+#include "lib/sys/uffd.h"
+
+#ifndef USERFAULTFD_IOC_NEW
+#define USERFAULTFD_IOC_NEW _IO(0xAA, 0x00) /* 6.1 */
+#endif
+
+/*
+ * Copying from untouched private memory reads the kernel's one zero page, which stays in
+ * the first-level cache whatever the length of the window.
+ */
+#define ZERO_BYTES (64 * PAGE_SIZE)
+static char zero_source[ZERO_BYTES] __attribute__((aligned(4096)));
+
+static int uffd_new(void)
+{
+	long dev = sys_open("/dev/userfaultfd", O_RDWR | O_CLOEXEC, 0), fd;
+
+	if (dev >= 0) {
+		fd = sys_ioctl(dev, USERFAULTFD_IOC_NEW, O_CLOEXEC);
+		sys_close(dev);
+		if (fd >= 0)
+			return (int)fd;
+	}
+	return (int)sys_call1(__NR_userfaultfd, O_CLOEXEC);
+}
+
+int uffd_open(u64 *features)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	int fd = uffd_new();
+	long ret;
+
+	if (fd < 0)
+		return fd;
+	ret = sys_ioctl(fd, UFFDIO_API, &api);
+	if (ret < 0) {
+		sys_close(fd);
+		return (int)ret;
+	}
+	*features = api.features;
+	return fd;
+}
+
+int uffd_register(int fd, unsigned long start, unsigned long end)
+{
+	struct uffdio_register r = {
+		.range = { .start = start, .len = end - start },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+
+	return (int)sys_ioctl(fd, UFFDIO_REGISTER, &r);
+}
+
+int uffd_unregister(int fd, unsigned long start, unsigned long end)
+{
+	struct uffdio_range r = { .start = start, .len = end - start };
+
+	return (int)sys_ioctl(fd, UFFDIO_UNREGISTER, &r);
+}
+
+int uffd_wake(int fd, unsigned long start, unsigned long end)
+{
+	struct uffdio_range r = { .start = start, .len = end - start };
+
+	return (int)sys_ioctl(fd, UFFDIO_WAKE, &r);
+}
+
+int uffd_zero(int fd, unsigned long start, unsigned long end, unsigned long *done)
+{
+	*done = 0;
+	while (start < end) {
+		unsigned long len = min(end - start, ZERO_BYTES);
+		struct uffdio_copy c = {
+			.dst = start,
+			.src = (unsigned long)zero_source,
+			.len = len,
+		};
+		long ret = sys_ioctl(fd, UFFDIO_COPY, &c);
+
+		/* A partial copy answers -EAGAIN and says in c.copy how far it came; the
+		 * page after it is the one that could not be installed. */
+		if (c.copy > 0)
+			*done += (unsigned long)c.copy;
+		if (ret < 0 && c.copy <= 0)
+			return (int)ret;
+		start += c.copy > 0 ? (unsigned long)c.copy : len;
+	}
+	return 0;
+}

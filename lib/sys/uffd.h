@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * userfaultfd(2). Context: engine tasks, in whose descriptor table @fd is.
+ * Everything answers 0 or -errno unless said otherwise.
+ */
+#ifndef SHADOWMM_SYS_UFFD_H
+#define SHADOWMM_SYS_UFFD_H
+
+#include <linux/ioctl.h>
+#include <linux/userfaultfd.h>
+
+#include "lib/base/compiler.h"
+
+/*
+ * Open and initialise one: /dev/userfaultfd, then the system call. A descriptor that
+ * serves user-mode faults only is not accepted: with it a fault inside read(2) would
+ * become EFAULT. Returns the descriptor, O_CLOEXEC, blocking; *@features what the kernel
+ * offers.
+ */
+int uffd_open(u64 *features);
+int uffd_register(int fd, unsigned long start, unsigned long end);
+int uffd_unregister(int fd, unsigned long start, unsigned long end);
+/*
+ * Install zero pages over [start, end) and wake who waits there. Stops at the first page
+ * it cannot install: *@done is the number of bytes installed before it.
+ * -EEXIST: that page is present. -ENOENT: no such registered area (any more). -EAGAIN:
+ * the address space is changing, try again. -ENOMEM, -ESRCH (the program has gone).
+ */
+int uffd_zero(int fd, unsigned long start, unsigned long end, unsigned long *done);
+int uffd_wake(int fd, unsigned long start, unsigned long end);
+
+#endif

@@ -1,0 +1,1 @@
+dist_man_MANS += man/shadowmm.1 man/libshadowmm.7

@@ -1,0 +1,15 @@
+# What it costs: make bench [BENCH="--quick --only mmap"]. Never part of make check.
+BENCH_PROGRAM_FILES = tests/bench/pairs tests/bench/touch tests/bench/floor
+check_PROGRAMS += tests/bench/pairs tests/bench/touch tests/bench/floor
+tests_bench_pairs_SOURCES = tests/bench/pairs.c tests/bench/bench.h
+tests_bench_touch_SOURCES = tests/bench/touch.c tests/bench/bench.h
+tests_bench_floor_SOURCES = tests/bench/floor.c tests/bench/bench.h
+tests_bench_floor_LDADD = -lpthread
+EXTRA_DIST += tests/bench/bench.py
+
+.PHONY: bench
+bench: all $(BENCH_PROGRAM_FILES)
+	$(TEST_DRIVER) $(abs_top_srcdir)/tests/bench/bench.py --json tests/bench/bench.json \
+		--markdown tests/bench/bench.md $(BENCH)
+CLEANFILES += tests/bench/bench.json tests/bench/bench.md
+EXTRA_DIST += doc/benchmarks.md

@@ -1,0 +1,9 @@
+include tests/patch/local.mk
+include tests/ctl/local.mk
+include tests/programs/local.mk
+include tests/preload/local.mk
+include tests/coverage/local.mk
+include tests/stress/local.mk
+include tests/bench/local.mk
+include tests/layering/local.mk
+include tests/model/local.mk

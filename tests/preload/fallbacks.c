@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Every way in which the library runs with less than it would like, forced: the program
+ * must not notice. And every value of the environment it must refuse.
+ *
+ * Needs root, because it takes rights away from what it starts.
+ */
+#define _GNU_SOURCE
+#include "tests/preload/capture.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define EPERM_ACTION  (SECCOMP_RET_ERRNO | EPERM)
+#define ENOSYS_ACTION (SECCOMP_RET_ERRNO | ENOSYS)
+
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE 65
+#endif
+
+static struct capture plain, under;
+
+static void setup(void)
+{
+	static const char *const names[] = { "first_touch", "map_fixed", "fork_data",
+					     "looked_at", NULL };
+
+	if (geteuid())
+		cr_skip_test("needs root");
+	scratch_make(names);
+}
+
+TestSuite(fallbacks, .init = setup, .fini = scratch_remove);
+
+/* Plain and under the library, both after @before and with @env. */
+static void same_one(const char *name, void (*before)(void), const char *env)
+{
+	struct how how = { .before = before, .env = { "SHADOWMM_QUIET=1", env } };
+	const char *argv[] = { scratch_path(name), NULL };
+	char verify[300];
+
+	how.plain = true;
+	capture(&plain, &how, argv);
+	cr_assert(plain.status == 0, "%s: plain: %#x", name, plain.status);
+	how.plain = false;
+	snprintf(verify, sizeof(verify), "SHADOWMM_VERIFY_AT_EXIT=%s.%s",
+		 scratch_path("run/verify"), name);
+	how.env[env ? 2 : 1] = verify;
+	capture(&under, &how, argv);
+	cr_expect(under.status == 0, "%s: %#x", name, under.status);
+	cr_expect_str_eq(under.out, plain.out, "%s", name);
+	cr_expect_str_eq(under.err, plain.err, "%s", name);
+	cr_expect(verify_lines(strchr(verify, '=') + 1) > 0);
+}
+
+static void same_output(void (*before)(void), const char *env)
+{
+	same_one("first_touch", before, env);
+	same_one("map_fixed", before, env);
+}
+
+/* What `stat --json` of a live program says; a program that goes on. */
+static void mode_is(void (*before)(void), const char *env, const char *mode,
+		    const char *degraded)
+{
+	const struct how how = { .before = before, .env = { "SHADOWMM_QUIET=1", env } };
+	const struct how ask = { .before = before, .plain = true };
+	const char *argv[] = { scratch_path("looked_at"), NULL };
+	char pid[16], want[128];
+	const char *stat[] = { scratch_path("shadowmm"), "stat", "--json", pid, NULL };
+	struct live l;
+
+	live_start(&l, &how, argv);
+	live_command(&l, 0, "ready");
+	live_engine_up(&l);
+	snprintf(pid, sizeof(pid), "%d", (int)l.pid);
+	capture(&under, &ask, stat);
+	cr_expect(under.status == 0, "%s", under.err);
+	snprintf(want, sizeof(want), "\"mode\":\"%s\",\"degraded\":%s", mode, degraded);
+	cr_expect(strstr(under.out, want), "no %s in %s", want, under.out);
+	live_command(&l, 'n', "new memory");
+	cr_expect(live_end(&l) == 0);
+}
+
+#define NO_UFFD "\"userfaultfd is not available\""
+
+Test(fallbacks, default_is_own)
+{
+	mode_is(NULL, NULL, "own", "null");
+}
+
+Test(fallbacks, nobody)
+{
+	same_output(become_nobody, NULL);
+	same_one("fork_data", become_nobody, NULL);
+	mode_is(become_nobody, NULL, "track", NO_UFFD);
+}
+
+Test(fallbacks, policy_track)
+{
+	same_output(NULL, "SHADOWMM_POLICY=track");
+	mode_is(NULL, "SHADOWMM_POLICY=track", "track", "null");
+}
+
+Test(fallbacks, fault_around_one)
+{
+	same_one("first_touch", NULL, "SHADOWMM_FAULT_AROUND=1");
+	mode_is(NULL, "SHADOWMM_FAULT_AROUND=1", "own", "null");
+}
+
+Test(fallbacks, no_device_is_enough)
+{
+	same_output(no_device, NULL);
+}
+
+static void uffd_eperm(void)
+{
+	no_device();
+	filter_call(SYS_userfaultfd, EPERM_ACTION);
+}
+
+Test(fallbacks, userfaultfd_refused)
+{
+	same_output(uffd_eperm, NULL);
+	mode_is(uffd_eperm, NULL, "track", NO_UFFD);
+}
+
+static void uffd_kills_thread(void)
+{
+	no_device();
+	filter_call(SYS_userfaultfd, SECCOMP_RET_KILL_THREAD);
+}
+
+static void uffd_kills_process(void)
+{
+	no_device();
+	filter_call(SYS_userfaultfd, SECCOMP_RET_KILL_PROCESS);
+}
+
+Test(fallbacks, userfaultfd_kills_thread)
+{
+	same_output(uffd_kills_thread, NULL);
+}
+
+Test(fallbacks, userfaultfd_kills_process)
+{
+	same_output(uffd_kills_process, NULL);
+	same_one("fork_data", uffd_kills_process, NULL);
+}
+
+static void no_close_range(void)
+{
+	filter_call(SYS_close_range, ENOSYS_ACTION);
+}
+
+Test(fallbacks, close_range_refused)
+{
+	same_output(no_close_range, NULL);
+}
+
+/* Inherited by exec: the library finds it set when it starts. */
+static void mdwe(void)
+{
+	if (prctl(PR_SET_MDWE, 1, 0, 0, 0))
+		_exit(125);
+}
+
+Test(fallbacks, mdwe_inherited)
+{
+	same_one("map_fixed", mdwe, NULL);
+	mode_is(mdwe, NULL, "own", "null");
+}
+
+Test(fallbacks, disabled)
+{
+	const struct how how = { .env = { "SHADOWMM_DISABLE=1" } };
+	const struct how ask = { .plain = true };
+	const char *argv[] = { scratch_path("looked_at"), NULL };
+	char pid[16];
+	const char *stat[] = { scratch_path("shadowmm"), "stat", pid, NULL };
+	struct live l;
+
+	live_start(&l, &how, argv);
+	live_command(&l, 0, "ready");
+	live_engine_up(&l); /* if there were one */
+	snprintf(pid, sizeof(pid), "%d", (int)l.pid);
+	capture(&under, &ask, stat);
+	cr_expect(WEXITSTATUS(under.status) == 1 &&
+			  strstr(under.err, "not running under shadowmm"),
+		  "%#x %s%s", under.status, under.out, under.err);
+	live_command(&l, 'n', "new memory");
+	cr_expect(live_end(&l) == 0);
+}
+
+/* --- saying so --------------------------------------------------------------------- */
+
+static void nobody_pipeline(const char *env, int lines)
+{
+	const struct how how = { .before = become_nobody, .env = { env } };
+	const char *argv[] = { "sh", "-c", "echo abc | cat | tr b x; ls / | wc -l >&1",
+			       NULL };
+
+	capture(&under, &how, argv);
+	cr_expect(under.status == 0);
+	cr_expect(!strncmp(under.out, "axc\n", 4), "%s", under.out);
+	cr_expect(count_lines(under.err) == lines, "%d lines wanted:\n%s", lines,
+		  under.err);
+	if (lines)
+		cr_expect(strstr(under.err, "shadowmm: userfaultfd is not available"),
+			  "%s", under.err);
+}
+
+Test(fallbacks, one_line_for_a_tree)
+{
+	nobody_pipeline(NULL, 1);
+}
+
+Test(fallbacks, no_line_when_quiet)
+{
+	nobody_pipeline("SHADOWMM_QUIET=1", 0);
+}
+
+/* --- bad values -------------------------------------------------------------------- */
+
+static void refused(const char *setting)
+{
+	const struct how how = { .env = { setting } };
+	const char *argv[] = { "/bin/echo", "ran", NULL };
+
+	capture(&under, &how, argv);
+	cr_expect(WIFEXITED(under.status) && WEXITSTATUS(under.status) == 2,
+		  "%s: status %#x", setting, under.status);
+	cr_expect_str_empty(under.out, "%s", setting);
+	cr_expect(count_lines(under.err) == 1 && !strncmp(under.err, "shadowmm: ", 10) &&
+			  strstr(under.err, setting),
+		  "%s: %s", setting, under.err);
+}
+
+Test(fallbacks, bad_values)
+{
+	static const char *const bad[] = {
+		"SHADOWMM_INTERCEPT=sites",
+		"SHADOWMM_POLICY=Own",
+		"SHADOWMM_FAULT_AROUND=0",
+		"SHADOWMM_FAULT_AROUND=65",
+		"SHADOWMM_FAULT_AROUND=4k",
+		"SHADOWMM_FAULT_AROUND=-1",
+		"SHADOWMM_MIN_OWN=-1",
+		"SHADOWMM_MIN_OWN=128k",
+		"SHADOWMM_MIN_OWN=9999999999999999999",
+		"SHADOWMM_QUIET=yes",
+		"SHADOWMM_VERBOSE=2",
+		"SHADOWMM_MARK=on",
+		"SHADOWMM_DISABLE=true",
+		"SHADOWMM_VERIFY_AT_EXIT=relative",
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		refused(bad[i]);
+}

@@ -1,0 +1,98 @@
+# Small programs plain and under shadowmm, one behaviour each: part of make check.
+# The source of tests/preload/NAME is tests/preload/NAME.c (automake's default).
+PRELOAD_LINK = tests/preload/libcommon.la -lpthread -ldl
+
+check_LTLIBRARIES += tests/preload/libcommon.la
+tests_preload_libcommon_la_SOURCES = tests/preload/common.c tests/preload/common.h
+
+if HAVE_CRITERION
+check_PROGRAMS += tests/preload/brk_heap
+tests_preload_brk_heap_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/credentials
+tests_preload_credentials_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/daemon_like
+tests_preload_daemon_like_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/dlopen_loop
+tests_preload_dlopen_loop_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/endings
+tests_preload_endings_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/engine_killed
+tests_preload_engine_killed_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/errnos
+tests_preload_errnos_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/exec_kinds
+tests_preload_exec_kinds_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/fault_in_syscall
+tests_preload_fault_in_syscall_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/first_touch
+tests_preload_first_touch_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/fork_data
+tests_preload_fork_data_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/hugepage
+tests_preload_hugepage_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/limits
+tests_preload_limits_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/madvise_kinds
+tests_preload_madvise_kinds_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/map_fixed
+tests_preload_map_fixed_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/mdwe
+tests_preload_mdwe_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/mincore_pages
+tests_preload_mincore_pages_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/mprotect_kinds
+tests_preload_mprotect_kinds_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/mremap_kinds
+tests_preload_mremap_kinds_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/namespaces
+tests_preload_namespaces_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/own_uffd
+tests_preload_own_uffd_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/populate_lock
+tests_preload_populate_lock_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/seccomp
+tests_preload_seccomp_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/segv
+tests_preload_segv_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/shared_maps
+tests_preload_shared_maps_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/signals
+tests_preload_signals_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/spawn_kinds
+tests_preload_spawn_kinds_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/stacks
+tests_preload_stacks_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/thread_storm
+tests_preload_thread_storm_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/visible_state
+tests_preload_visible_state_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/wait_kinds
+tests_preload_wait_kinds_LDADD = $(PRELOAD_LINK)
+
+check_PROGRAMS += tests/preload/unseen_calls
+tests_preload_unseen_calls_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/looked_at
+tests_preload_looked_at_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/api
+tests_preload_api_LDADD = $(PRELOAD_LINK)
+
+# The same, told what must come out: fallbacks, looking inside, the public functions.
+check_PROGRAMS += tests/preload/fallbacks
+TESTS += tests/preload/fallbacks
+tests_preload_fallbacks_SOURCES = tests/preload/fallbacks.c tests/preload/capture.c \
+	tests/preload/capture.h
+tests_preload_fallbacks_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
+tests_preload_fallbacks_LDADD = $(CRITERION_LIBS)
+check_PROGRAMS += tests/preload/looking
+TESTS += tests/preload/looking
+tests_preload_looking_SOURCES = tests/preload/looking.c tests/preload/capture.c \
+	tests/preload/capture.h
+tests_preload_looking_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
+tests_preload_looking_LDADD = $(CRITERION_LIBS)
+
+check_PROGRAMS += tests/preload/runner
+TESTS += tests/preload/runner
+tests_preload_runner_SOURCES = tests/preload/runner.c
+tests_preload_runner_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
+tests_preload_runner_LDADD = $(CRITERION_LIBS)
+endif

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Looking at programs under the library: with the tool, from inside with the public
+ * functions, with gdb and strace.
+ */
+#define _GNU_SOURCE
+#include "tests/preload/capture.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct capture got;
+
+static void setup(void)
+{
+	static const char *const names[] = { "looked_at", "api", "first_touch", "endings",
+					     NULL };
+
+	scratch_make(names);
+}
+
+TestSuite(looking, .init = setup, .fini = scratch_remove, .timeout = 120);
+
+/* Run `shadowmm WORDS... PID LAST`; its exit status. */
+static int tool(const struct live *l, const char *word, const char *option,
+		const char *last)
+{
+	const struct how plain = { .plain = true };
+	const char *argv[6] = { scratch_path("shadowmm"), word };
+	char pid[16];
+	int n = 2;
+
+	snprintf(pid, sizeof(pid), "%d", (int)l->pid);
+	if (option)
+		argv[n++] = option;
+	argv[n++] = pid;
+	argv[n] = last;
+	capture(&got, &plain, argv);
+	return WEXITSTATUS(got.status);
+}
+
+static void start(struct live *l, const char *env)
+{
+	const struct how how = { .env = { env } };
+	const char *argv[] = { scratch_path("looked_at"), NULL };
+
+	live_start(l, &how, argv);
+	live_command(l, 0, "ready");
+	live_engine_up(l);
+}
+
+static long counter(const char *name)
+{
+	char key[64];
+	const char *at;
+
+	snprintf(key, sizeof(key), "\"%s\":", name);
+	at = strstr(got.out, key);
+	cr_assert(at, "no %s in %s", key, got.out);
+	return strtol(at + strlen(key), NULL, 10);
+}
+
+static const char *kernel_maps(const struct live *l)
+{
+	static char text[262144];
+	char path[64];
+	size_t used = 0;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)l->pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	cr_assert(fd >= 0);
+	while ((n = read(fd, text + used, sizeof(text) - 1 - used)) > 0)
+		used += (size_t)n;
+	close(fd);
+	text[used] = '\0';
+	return text;
+}
+
+Test(looking, maps)
+{
+	struct live l;
+
+	start(&l, NULL);
+	cr_expect(tool(&l, "maps", "--plain", NULL) == 0, "%s", got.err);
+	cr_expect_str_eq(got.out, kernel_maps(&l));
+	live_command(&l, 'n', "new memory");
+	cr_expect(tool(&l, "maps", "--plain", NULL) == 0, "%s", got.err);
+	cr_expect_str_eq(got.out, kernel_maps(&l));
+	cr_expect(live_end(&l) == 0);
+}
+
+Test(looking, stat)
+{
+	struct live l;
+	long faults;
+
+	start(&l, NULL);
+	cr_expect(tool(&l, "stat", "--json", NULL) == 0, "%s", got.err);
+	cr_expect(strstr(got.out, "\"mode\":\"own\",\"degraded\":null"), "%s", got.out);
+	/* Half of 4 MiB was written, in windows of at most 64 pages. */
+	faults = counter("faults");
+	cr_expect(faults >= 8 && counter("pages_zeroed") >= 512, "%s", got.out);
+	cr_expect(counter("drift") == 0);
+	live_command(&l, 'n', "new memory");
+	cr_expect(tool(&l, "stat", "--json", NULL) == 0, "%s", got.err);
+	cr_expect(counter("faults") > faults);
+	cr_expect(live_end(&l) == 0);
+}
+
+Test(looking, vma)
+{
+	struct live l;
+
+	start(&l, NULL);
+	cr_expect(tool(&l, "vma", NULL, "200000001000") == 0, "%s", got.err);
+	cr_expect(strstr(got.out, "200000000000-200000300000 rw-p"), "%s", got.out);
+	cr_expect(tool(&l, "vma", NULL, "1fffffffffff") == 1, "%s", got.out);
+	cr_expect(tool(&l, "verify", NULL, NULL) == 0, "%s", got.out);
+	cr_expect(strstr(got.out, " 0 differences"), "%s", got.out);
+	cr_expect(live_end(&l) == 0);
+}
+
+Test(looking, drift_found_and_repaired)
+{
+	struct live l;
+
+	start(&l, NULL);
+	live_command(&l, 'd', "drifted");
+	cr_expect(tool(&l, "vma", NULL, "210000000000") == 1, "%s", got.out);
+	cr_expect(tool(&l, "verify", NULL, NULL) == 1, "%s", got.out);
+	cr_expect(strstr(got.out, " 1 differences"), "%s", got.out);
+	/* Like diff: what was found decides, repaired or not. */
+	cr_expect(tool(&l, "verify", "--repair", NULL) == 1, "%s", got.out);
+	cr_expect(tool(&l, "verify", NULL, NULL) == 0, "%s", got.out);
+	cr_expect(tool(&l, "vma", NULL, "210000000000") == 0, "%s", got.out);
+	cr_expect(tool(&l, "maps", "--plain", NULL) == 0, "%s", got.err);
+	cr_expect_str_eq(got.out, kernel_maps(&l));
+	live_command(&l, 'u', "used");
+	live_command(&l, 'n', "new memory");
+	cr_expect(tool(&l, "stat", "--json", NULL) == 0 && counter("drift_repaired") == 1,
+		  "%s", got.out);
+	cr_expect(live_end(&l) == 0);
+}
+
+/* The same call is no drift where dispatch sees it. */
+Test(looking, no_drift_with_dispatch)
+{
+	struct live l;
+
+	start(&l, "SHADOWMM_INTERCEPT=all");
+	live_command(&l, 'd', "drifted");
+	cr_expect(tool(&l, "verify", NULL, NULL) == 0, "%s", got.out);
+	cr_expect(tool(&l, "vma", NULL, "210000000000") == 0, "%s", got.out);
+	live_command(&l, 'u', "used");
+	cr_expect(tool(&l, "stat", "--json", NULL) == 0 && counter("sud_traps") > 0);
+	cr_expect(live_end(&l) == 0);
+}
+
+/* --- from inside ------------------------------------------------------------------- */
+
+Test(looking, api)
+{
+	const struct how plain = { .plain = true }, under = { 0 };
+	const char *argv[] = { scratch_path("api"), NULL };
+
+	capture(&got, &plain, argv);
+	cr_expect(got.status == 0 && !strcmp(got.out, "not preloaded\n"), "%s%s", got.out,
+		  got.err);
+	capture(&got, &under, argv);
+	cr_expect(got.status == 0 && !strcmp(got.out, "0.1.0\n"), "%#x %s%s", got.status,
+		  got.out, got.err);
+}
+
+/* --- debuggers --------------------------------------------------------------------- */
+
+static bool installed(const char *program)
+{
+	const struct how plain = { .plain = true };
+	const char *argv[] = { program, "--version", NULL };
+
+	capture(&got, &plain, argv);
+	return got.status == 0;
+}
+
+/* Its first words are a run to the end, its last a stack with the program's names. */
+Test(looking, gdb)
+{
+	const struct how plain = { .plain = true };
+	char set[300];
+	const char *argv[] = { "gdb",	    "-nx", "-batch", "-ex",
+			       set,	    "-ex", "run",    "-ex",
+			       "run abort", "-ex", "bt",     scratch_path("endings"),
+			       NULL };
+
+	if (!installed("gdb"))
+		cr_skip_test("gdb is not installed");
+	snprintf(set, sizeof(set), "set environment LD_PRELOAD %s",
+		 scratch_path("libshadowmm.so"));
+	capture(&got, &plain, argv);
+	cr_expect(got.status == 0, "%#x %s%s", got.status, got.out, got.err);
+	cr_expect(strstr(got.out, " exited "), "%s%s", got.out, got.err);
+	cr_expect(strstr(got.out, "received signal SIGABRT") &&
+			  strstr(got.out, " in main ("),
+		  "%s%s", got.out, got.err);
+}
+
+Test(looking, strace_of_a_program_under)
+{
+	const struct how plain = { .plain = true };
+	char set[300];
+	const char *argv[] = {
+		"strace", "-f", "-o", "trace", "-E", set, scratch_path("first_touch"),
+		NULL
+	};
+	const char *alone[] = { scratch_path("first_touch"), NULL };
+	static struct capture want;
+
+	if (!installed("strace"))
+		cr_skip_test("strace is not installed");
+	snprintf(set, sizeof(set), "LD_PRELOAD=%s", scratch_path("libshadowmm.so"));
+	capture(&want, &plain, alone);
+	capture(&got, &plain, argv);
+	cr_expect(got.status == 0, "%#x %s", got.status, got.err);
+	cr_expect_str_eq(got.out, want.out);
+}
+
+Test(looking, strace_itself_under)
+{
+	const struct how under = { 0 };
+	const char *argv[] = {
+		"strace", "-f", "-o", "trace", "/bin/echo", "hello", NULL
+	};
+
+	if (!installed("strace"))
+		cr_skip_test("strace is not installed");
+	capture(&got, &under, argv);
+	cr_expect(got.status == 0, "%#x %s", got.status, got.err);
+	cr_expect_str_eq(got.out, "hello\n");
+}

@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Runs each program of this directory plain and under shadowmm and compares output and
+ * end; wants no difference in the verify file and nothing left behind.
+ *
+ * The runner itself is never preloaded. It is a child subreaper, so that what a program
+ * leaves behind, engines included, becomes its child and can be waited for.
+ *
+ * Environment: SMM_CLI (default: shadowmm in the build tree), SMM_LIB (likewise
+ * .libs/libshadowmm.so); SMM_PLAIN=1 runs everything plain, to test the tests.
+ */
+#define _GNU_SOURCE
+#include <criterion/criterion.h>
+#include <criterion/hooks.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RUN_MS	60000 /* one run of one program */
+#define GONE_MS 2000  /* its engines end after it within this */
+
+/* What to expect of a program besides equality. */
+enum {
+	EXIT_ZERO = 1, /* the plain run must end with exit 0 */
+	LINES = 2,     /* at least one verify line */
+	SOCKET = 4,    /* the control socket may stay: who would remove it was killed */
+};
+
+struct run {
+	int status;	    /* of waitpid() */
+	char *output;	    /* stdout and stderr, terminated */
+	char *verify;	    /* the verify file, terminated */
+	char problem[2048]; /* "" or what went wrong besides */
+};
+
+static const char *build_dir(void)
+{
+	const char *dir = getenv("top_builddir");
+
+	return dir ? dir : ".";
+}
+
+/* The path in environment variable @name, else @file in the build tree. */
+static void tool_path(char *path, size_t size, const char *name, const char *file)
+{
+	const char *set = getenv(name);
+
+	if (set)
+		snprintf(path, size, "%s", set);
+	else
+		snprintf(path, size, "%s/%s", build_dir(), file);
+}
+
+static bool plain_only(void)
+{
+	return getenv("SMM_PLAIN") != NULL;
+}
+
+static void complain(struct run *run, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void complain(struct run *run, const char *format, ...)
+{
+	size_t used = strlen(run->problem);
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(run->problem + used, sizeof(run->problem) - used, format, ap);
+	va_end(ap);
+}
+
+/* --- processes --------------------------------------------------------------------- */
+
+static int pidfd_of(pid_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+static long ms_since(const struct timespec *start)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (now.tv_sec - start->tv_sec) * 1000 +
+	       (now.tv_nsec - start->tv_nsec) / 1000000;
+}
+
+/* True if @pid ended within @ms. */
+static bool ends_within(pid_t pid, long ms)
+{
+	struct pollfd p = { .fd = pidfd_of(pid), .events = POLLIN };
+	bool ended;
+
+	if (p.fd < 0)
+		return true;
+	ended = poll(&p, 1, ms > 0 ? (int)ms : 0) == 1;
+	close(p.fd);
+	return ended;
+}
+
+static bool read_stat(pid_t pid, char *comm, char *state, pid_t *parent)
+{
+	char path[64];
+	FILE *f;
+	int n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	n = fscanf(f, "%*d (%31[^)]) %c %d", comm, state, parent);
+	fclose(f);
+	return n == 3;
+}
+
+/* Some child of ours, or 0. */
+static pid_t any_child(char *comm, char *state)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	pid_t found = 0;
+
+	cr_assert(proc);
+	while (!found && (entry = readdir(proc))) {
+		pid_t pid = (pid_t)atoi(entry->d_name), parent;
+
+		if (pid > 0 && read_stat(pid, comm, state, &parent) && parent == getpid())
+			found = pid;
+	}
+	closedir(proc);
+	return found;
+}
+
+/* Reap what the program left to us; complain about what does not end, and kill it. */
+static void wait_for_leftovers(struct run *run)
+{
+	struct timespec start;
+	char comm[32], state;
+	pid_t pid;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	while ((pid = any_child(comm, &state))) {
+		if (!ends_within(pid, GONE_MS - ms_since(&start))) {
+			complain(run, "left behind: %s (%c)\n", comm, state);
+			kill(pid, SIGKILL);
+		}
+		waitpid(pid, NULL, __WALL);
+	}
+}
+
+static void where_it_hangs(struct run *run, pid_t pid)
+{
+	static const char *const files[] = { "wchan", "syscall", "stack" };
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		char path[64], text[512] = "";
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, files[i]);
+		f = fopen(path, "r");
+		if (!f)
+			continue;
+		text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+		fclose(f);
+		complain(run, "%s: %s\n", files[i], text);
+	}
+}
+
+/* --- one run ----------------------------------------------------------------------- */
+
+static char *slurp(int fd)
+{
+	off_t size = lseek(fd, 0, SEEK_END);
+	char *text = calloc(1, (size_t)size + 1);
+
+	cr_assert(text);
+	cr_assert(pread(fd, text, (size_t)size, 0) == size);
+	return text;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type,
+			struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static struct run *socket_complaint;
+
+static int report_socket(const char *path, const struct stat *st, int type,
+			 struct FTW *ftw)
+{
+	(void)type;
+	(void)ftw;
+	if (S_ISSOCK(st->st_mode))
+		complain(socket_complaint, "socket left behind: %s\n", path);
+	return 0;
+}
+
+/* In the child: a known state, whatever the runner was started in. Does not return. */
+static void become_program(const char *dir, int output, const char *const *argv)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	for (int sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL);
+	setsid();
+	if (chdir(dir) || dup2(open("/dev/null", O_RDONLY), 0) < 0 ||
+	    dup2(output, 1) < 0 || dup2(output, 2) < 0 ||
+	    syscall(SYS_close_range, 3, ~0U, 0))
+		_exit(126);
+	setenv("XDG_RUNTIME_DIR", dir, 1);
+	setenv("SHADOWMM_QUIET", "1", 1);
+	execv(argv[0], (char *const *)argv);
+	_exit(127);
+}
+
+static void wait_for_program(struct run *run, pid_t pid)
+{
+	if (!ends_within(pid, RUN_MS)) {
+		complain(run, "no end after %d s\n", RUN_MS / 1000);
+		where_it_hangs(run, pid);
+		kill(pid, SIGKILL);
+	}
+	cr_assert(waitpid(pid, &run->status, 0) == pid);
+}
+
+/* Runs @argv in a directory of its own; @verify_fd is read afterwards. */
+static void start_and_wait(struct run *run, const char *dir, int verify_fd,
+			   const char *const *argv)
+{
+	int output = memfd_create("output", MFD_CLOEXEC);
+	pid_t pid;
+
+	cr_assert(output >= 0);
+	/* Appending, or two writers with the same description would overwrite. */
+	cr_assert(fcntl(output, F_SETFL, O_APPEND) == 0);
+	pid = fork();
+	cr_assert(pid >= 0);
+	if (pid == 0)
+		become_program(dir, output, argv);
+	wait_for_program(run, pid);
+	wait_for_leftovers(run);
+	run->output = slurp(output);
+	run->verify = slurp(verify_fd);
+	close(output);
+}
+
+static void run_program(struct run *run, const char *program, const char *arg, bool under,
+			unsigned int expect)
+{
+	char dir[] = "/tmp/smm-preload.XXXXXX", verify[64], cli[4096], path[4096];
+	const char *argv[] = { cli, "run", "--verify-at-exit", verify, "--", path,
+			       arg, NULL };
+	int fd;
+
+	memset(run, 0, sizeof(*run));
+	cr_assert(mkdtemp(dir));
+	/* A program that becomes nobody must still reach its verify file. */
+	cr_assert(chmod(dir, 0755) == 0);
+	snprintf(verify, sizeof(verify), "%s/verify", dir);
+	fd = open(verify, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+	cr_assert(fd >= 0 && fchmod(fd, 0666) == 0);
+	tool_path(cli, sizeof(cli), "SMM_CLI", "shadowmm");
+	snprintf(path, sizeof(path), "%s/tests/preload/%s", build_dir(), program);
+	start_and_wait(run, dir, fd, under ? argv : argv + 5);
+	close(fd);
+	socket_complaint = run;
+	if (!(expect & SOCKET))
+		nftw(dir, report_socket, 16, FTW_PHYS);
+	nftw(dir, remove_entry, 16, FTW_PHYS | FTW_DEPTH);
+}
+
+static void free_run(struct run *run)
+{
+	free(run->output);
+	free(run->verify);
+}
+
+/* --- comparison -------------------------------------------------------------------- */
+
+/*
+ * Lines "pid comm areas differences"; "#" begins detail. Returns the number of lines and
+ * complains about differences and about lines it does not understand.
+ */
+static int check_verify(struct run *run)
+{
+	char *copy = strdup(run->verify), *save = NULL;
+	int lines = 0;
+
+	cr_assert(copy);
+	for (char *line = strtok_r(copy, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		const char *last = strrchr(line, ' ');
+
+		if (line[0] == '#') {
+			complain(run, "%s\n", line);
+			continue;
+		}
+		lines++;
+		if (!last || strcmp(last, " 0"))
+			complain(run, "verify: %s\n", line);
+	}
+	free(copy);
+	return lines;
+}
+
+/* The first line in which the outputs differ. */
+static void show_difference(struct run *run, const char *plain, const char *under)
+{
+	size_t i = 0, start = 0;
+
+	for (; plain[i] && plain[i] == under[i]; i++)
+		if (plain[i] == '\n')
+			start = i + 1;
+	complain(run, "output differs at byte %zu:\n- %.*s\n+ %.*s\n", i,
+		 (int)strcspn(plain + start, "\n"), plain + start,
+		 (int)strcspn(under + start, "\n"), under + start);
+}
+
+static void compare(const char *program, const char *arg, unsigned int expect)
+{
+	struct run plain, under;
+
+	cr_assert(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
+	run_program(&plain, program, arg, false, expect);
+	cr_assert_str_empty(plain.problem, "plain run: %s", plain.problem);
+	cr_assert(!(expect & EXIT_ZERO) || plain.status == 0, "plain run: status %#x\n%s",
+		  (unsigned int)plain.status, plain.output);
+	run_program(&under, program, arg, !plain_only(), expect);
+	if (under.status != plain.status)
+		complain(&under, "status %#x, plain %#x\n", (unsigned int)under.status,
+			 (unsigned int)plain.status);
+	if (strcmp(under.output, plain.output))
+		show_difference(&under, plain.output, under.output);
+	if (check_verify(&under) == 0 && (expect & LINES) && !plain_only())
+		complain(&under, "no line in the verify file\n");
+	cr_expect_str_empty(under.problem, "%s %s:\n%s", program, arg ? arg : "",
+			    under.problem);
+	free_run(&plain);
+	free_run(&under);
+}
+
+/* Every program with the defaults, and with all areas however small paged by us. */
+#define PROGRAM_ARG(name, program, arg, expect)        \
+	Test(preload, name)                            \
+	{                                              \
+		compare(program, arg, expect);         \
+	}                                              \
+	Test(preload_small, name)                      \
+	{                                              \
+		setenv("SHADOWMM_MIN_OWN", "4096", 1); \
+		compare(program, arg, expect);         \
+	}
+#define PROGRAM(name) PROGRAM_ARG(name, #name, NULL, EXIT_ZERO | LINES)
+
+/* And with the calls trapped that could not be patched, where that is another path. */
+#define TRAPPED_ARG(name, program, arg, expect)         \
+	Test(preload_trapped, name)                     \
+	{                                               \
+		setenv("SHADOWMM_INTERCEPT", "all", 1); \
+		compare(program, arg, expect);          \
+	}
+#define TRAPPED(name) TRAPPED_ARG(name, #name, NULL, EXIT_ZERO | LINES)
+
+PROGRAM(brk_heap)
+PROGRAM(credentials)
+PROGRAM(daemon_like)
+PROGRAM(dlopen_loop)
+PROGRAM(errnos)
+PROGRAM(exec_kinds)
+PROGRAM(fault_in_syscall)
+PROGRAM(first_touch)
+PROGRAM(fork_data)
+PROGRAM(hugepage)
+PROGRAM(limits)
+PROGRAM(madvise_kinds)
+PROGRAM(map_fixed)
+PROGRAM(mdwe)
+PROGRAM(mincore_pages)
+PROGRAM(mprotect_kinds)
+PROGRAM(mremap_kinds)
+PROGRAM(namespaces)
+PROGRAM(own_uffd)
+PROGRAM(populate_lock)
+PROGRAM(seccomp)
+PROGRAM(segv)
+PROGRAM(shared_maps)
+PROGRAM(signals)
+PROGRAM(spawn_kinds)
+PROGRAM(stacks)
+PROGRAM(thread_storm)
+PROGRAM(visible_state)
+PROGRAM(wait_kinds)
+PROGRAM_ARG(wait_wall, "wait_kinds", "wall", EXIT_ZERO | LINES)
+PROGRAM_ARG(end_return, "endings", "return", LINES)
+PROGRAM_ARG(end_threads, "endings", "threads-exit", LINES)
+PROGRAM_ARG(end_main_leaves, "endings", "main-leaves", LINES)
+PROGRAM_ARG(end_from_thread, "endings", "from-thread", LINES)
+PROGRAM_ARG(end_quick, "endings", "_exit", LINES)
+/* Nobody can write a line after these. */
+PROGRAM_ARG(end_raw_exit, "endings", "raw-exit", 0)
+PROGRAM_ARG(end_raw_exit_group, "endings", "raw-exit-group", 0)
+PROGRAM_ARG(end_kill, "endings", "kill", 0)
+PROGRAM_ARG(end_term, "endings", "term", 0)
+PROGRAM_ARG(end_abort, "endings", "abort", 0)
+PROGRAM_ARG(end_segv, "endings", "segv", 0)
+PROGRAM_ARG(end_threads_kill, "endings", "threads-kill", 0)
+PROGRAM_ARG(engine_killed, "engine_killed", NULL, SOCKET)
+
+TRAPPED(credentials)
+TRAPPED(errnos)
+TRAPPED(exec_kinds)
+TRAPPED(fault_in_syscall)
+TRAPPED(first_touch)
+TRAPPED(fork_data)
+TRAPPED(limits)
+TRAPPED(map_fixed)
+TRAPPED(mdwe)
+TRAPPED(mprotect_kinds)
+TRAPPED(mremap_kinds)
+TRAPPED(namespaces)
+TRAPPED(seccomp)
+TRAPPED(segv)
+TRAPPED(signals)
+TRAPPED(spawn_kinds)
+TRAPPED(stacks)
+TRAPPED(thread_storm)
+TRAPPED(unseen_calls)
+TRAPPED(visible_state)
+TRAPPED(wait_kinds)
+TRAPPED_ARG(wait_wall, "wait_kinds", "wall", EXIT_ZERO | LINES)
+TRAPPED_ARG(end_raw_exit, "endings", "raw-exit", 0)
+TRAPPED_ARG(end_threads, "endings", "threads-exit", LINES)
+TRAPPED_ARG(end_segv, "endings", "segv", 0)
+
+/* Without these every test would fail with the same obscure words: say it once. */
+ReportHook(PRE_ALL)(struct criterion_test_set *set)
+{
+	char lib[4096], cli[4096];
+
+	(void)set;
+	tool_path(lib, sizeof(lib), "SMM_LIB", ".libs/libshadowmm.so");
+	tool_path(cli, sizeof(cli), "SMM_CLI", "shadowmm");
+	if (plain_only() || (!access(lib, R_OK) && !access(cli, X_OK)))
+		return;
+	fprintf(stderr, "library not built: %s or %s is missing\n", lib, cli);
+	exit(1);
+}

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# commands: stress-ng
+# packages: stress-ng
+# verify: stress-ng
+# Grow and shrink the heap.
+# Rates and process numbers differ in every run: the log stays out of the comparison.
+set -eu
+ulimit -d 1048576 # it grows until it is refused
+stress-ng --brk 2 --verify --timeout 4s --seed 1 \
+	--temp-path . >log 2>&1 || { status=$?; cat log; exit "$status"; }
+grep -o 'successful run completed' log
+grep -cE 'fail(ed)?:|FAIL' log || true

@@ -1,0 +1,14 @@
+# Real programs plain and under shadowmm: make check-programs [ONLY="git redis"]
+PROGRAMS_CASES = bash coreutils gcc git java nginx node perl python3 redis sqlite3 \
+	stress-brk stress-fork stress-mmap stress-mremap stress-vm tar
+EXTRA_DIST += tests/programs/check_programs.py tests/programs/harness.py \
+	$(PROGRAMS_CASES:%=tests/programs/cases/%.sh)
+
+# The drivers write nothing into the source tree, which may be read only.
+TEST_DRIVER = top_builddir='$(abs_top_builddir)' PYTHONDONTWRITEBYTECODE=1 \
+	PYTHONPATH='$(abs_top_srcdir)/tests/programs' python3
+
+# ONLY, because PROGRAMS is a variable of automake's own.
+.PHONY: check-programs
+check-programs: all
+	$(TEST_DRIVER) $(abs_top_srcdir)/tests/programs/check_programs.py $(ONLY)

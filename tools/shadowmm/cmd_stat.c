@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* shadowmm stat: the memory descriptor and what was counted. */
+#include "config.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "cli.h"
+
+const char cmd_stat_options[] = "  --json   the reply of the process as it is\n";
+
+static void print_start(json_t *reply)
+{
+	time_t start = (time_t)json_num(reply, "start_time");
+	char text[64];
+	struct tm tm;
+
+	if (localtime_r(&start, &tm) && strftime(text, sizeof(text), "%F %T", &tm))
+		printf("%-16s %s\n", "started", text);
+}
+
+static void print_process(json_t *reply)
+{
+	const char *degraded = json_str(reply, "degraded");
+
+	printf("%-16s %ld\n", "pid", json_num(reply, "pid"));
+	printf("%-16s %s\n", "comm", json_str(reply, "comm"));
+	printf("%-16s %s\n", "mode", json_str(reply, "mode"));
+	printf("%-16s %s\n", "degraded", *degraded ? degraded : "no");
+	printf("%-16s %ld\n", "engine pid", json_num(reply, "engine_pid"));
+	printf("%-16s %ld\n", "fault pid", json_num(reply, "fault_pid"));
+	print_start(reply);
+}
+
+static void print_value(json_t *value)
+{
+	if (json_is_string(value))
+		printf(" %s\n", json_string_value(value));
+	else if (json_is_boolean(value))
+		printf(" %s\n", json_is_true(value) ? "yes" : "no");
+	else
+		printf(" %lld\n", (long long)json_integer_value(value));
+}
+
+/* The members of an object in the order in which they came. */
+static void print_object(const char *title, json_t *obj)
+{
+	const char *key;
+	json_t *value;
+
+	printf("\n%s\n", title);
+	json_object_foreach(obj, key, value)
+	{
+		printf("  %-14s", key);
+		print_value(value);
+	}
+}
+
+static void print_tally(const char *title, json_t *obj)
+{
+	const char *key;
+	json_t *value;
+
+	printf("\n%-16s %8s %10s\n", title, "areas", "size");
+	json_object_foreach(obj, key, value)
+	{
+		char size[32];
+
+		if (json_num(value, "areas"))
+			printf("  %-14s %8ld %10s\n", key, json_num(value, "areas"),
+			       cli_size((unsigned long)json_num(value, "bytes"), size,
+					sizeof(size)));
+	}
+}
+
+static void print_slab(json_t *slab)
+{
+	json_t *cache;
+	size_t i;
+
+	printf("\n%-16s %8s %8s %8s %8s\n", "slab", "size", "active", "free", "pages");
+	json_array_foreach(slab, i, cache)
+		printf("  %-14s %8ld %8ld %8ld %8ld\n", json_str(cache, "name"),
+		       json_num(cache, "size"), json_num(cache, "active"),
+		       json_num(cache, "free"), json_num(cache, "pages"));
+}
+
+static void print_stat(json_t *reply)
+{
+	print_process(reply);
+	print_object("mm", json_object_get(reply, "mm"));
+	print_tally("policy", json_object_get(reply, "policy"));
+	print_tally("track reason", json_object_get(reply, "reason"));
+	print_object("counters", json_object_get(reply, "counters"));
+	print_object("arena", json_object_get(reply, "arena"));
+	print_slab(json_object_get(reply, "slab"));
+}
+
+int cmd_stat(int argc, char **argv)
+{
+	int json = 0, status;
+	const struct option options[] = {
+		{ "json", no_argument, &json, 1 },
+		{ NULL, 0, NULL, 0 },
+	};
+	json_t *reply;
+	pid_t pid;
+
+	if (cli_flags(argc, argv, options, 1, 1) || !cli_parse_pid(argv[optind], &pid))
+		return CLI_USAGE;
+	reply = ask_process(pid, "stat", json, &status);
+	if (reply && !json)
+		print_stat(reply);
+	json_decref(reply);
+	return status;
+}

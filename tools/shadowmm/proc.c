@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+bool read_file(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), err;
+	size_t len = 0;
+	ssize_t n = -1;
+
+	if (fd < 0)
+		return false;
+	while (len < size - 1 && (n = read(fd, buf + len, size - 1 - len)) > 0)
+		len += (size_t)n;
+	err = errno;
+	close(fd);
+	errno = err;
+	if (n < 0)
+		return false;
+	if (len && buf[len - 1] == '\n')
+		len--;
+	buf[len] = '\0';
+	return true;
+}
+
+static bool proc_file(pid_t pid, const char *name, char *buf, size_t size)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	return read_file(path, buf, size);
+}
+
+bool proc_getenv(pid_t pid, const char *name, char *value, size_t size)
+{
+	char path[64], *line = NULL;
+	size_t room = 0, len = strlen(name);
+	bool found = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/environ", pid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	while (!found && getdelim(&line, &room, '\0', file) > 0) {
+		found = !strncmp(line, name, len) && line[len] == '=';
+		if (found)
+			snprintf(value, size, "%s", line + len + 1);
+	}
+	free(line);
+	fclose(file);
+	return found;
+}
+
+bool proc_read(pid_t pid, struct proc_info *info)
+{
+	char buf[4096], *p;
+	unsigned long pages;
+	unsigned int ruid, euid;
+	int ppid;
+
+	*info = (struct proc_info){ .comm = "?" };
+	if (!proc_file(pid, "status", buf, sizeof(buf)))
+		return false;
+	p = strstr(buf, "\nPPid:");
+	if (p && sscanf(p, "\nPPid: %d", &ppid) == 1)
+		info->ppid = ppid;
+	p = strstr(buf, "\nUid:");
+	if (p && sscanf(p, "\nUid: %u %u", &ruid, &euid) == 2)
+		info->euid = euid;
+	if (proc_file(pid, "statm", buf, sizeof(buf)) &&
+	    sscanf(buf, "%*u %lu", &pages) == 1)
+		info->rss = pages * (unsigned long)sysconf(_SC_PAGESIZE);
+	proc_file(pid, "comm", info->comm, sizeof(info->comm));
+	return true;
+}
