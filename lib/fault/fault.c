@@ -126,13 +126,12 @@ static void set_blocking(struct fault_task *t, bool blocking)
  * installed: it then runs on its processor while we work on another. A fault elsewhere
  * ends it, so nobody waits for more than one window that he does not want.
  */
-static void install_ahead(struct fault_task *t, const struct fault_plan *plan)
+static void install_ahead(struct fault_task *t, const struct fault_plan *plan,
+			  unsigned long limit)
 {
 	const unsigned long step = FAULT_AROUND_PAGES * PAGE_SIZE;
-	unsigned long limit = fault_ahead(&t->stream, plan, t->e->opt.around);
 	unsigned long end = plan->end;
 
-	WRITE_ONCE(t->e->busy_end, limit);
 	if (end < limit)
 		set_blocking(t, false);
 	while (end < limit && READ_ONCE(t->e->mm->seq) == t->mm_seq &&
@@ -150,6 +149,20 @@ static void install_ahead(struct fault_task *t, const struct fault_plan *plan)
 
 /* --- events ------------------------------------------------------------------------ */
 
+/* The faulter runs on as soon as its page is there: say first how far we shall go. */
+static void anonymous_fault(struct fault_task *t, unsigned long page,
+			    const struct fault_plan *plan)
+{
+	unsigned long limit = fault_ahead(&t->stream, plan, t->e->opt.around);
+
+	if (plan->stat)
+		stat_inc(plan->stat->faults);
+	WRITE_ONCE(t->e->busy_end, limit);
+	WRITE_ONCE(t->e->busy_start, plan->start);
+	if (do_anonymous_page(t->e, page, plan))
+		install_ahead(t, plan, limit);
+}
+
 static void fault_event(struct fault_task *t, const struct uffd_msg *msg)
 {
 	bool write = msg->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE;
@@ -163,12 +176,7 @@ static void fault_event(struct fault_task *t, const struct uffd_msg *msg)
 		stat_inc(e->stat->faults_write);
 	switch (handle_mm_fault(e->mm, page, write, e->opt.around, &plan)) {
 	case FAULT_ZERO:
-		if (plan.stat)
-			stat_inc(plan.stat->faults);
-		WRITE_ONCE(e->busy_end, plan.end);
-		WRITE_ONCE(e->busy_start, plan.start);
-		if (do_anonymous_page(e, page, &plan))
-			install_ahead(t, &plan);
+		anonymous_fault(t, page, &plan);
 		break;
 	case FAULT_STALE:
 		stat_inc(e->stat->faults_stale);
@@ -183,9 +191,10 @@ static void fault_event(struct fault_task *t, const struct uffd_msg *msg)
 }
 
 /*
- * From here to fault_end() a hook that unmaps waits for us (engine_wait_range()), unless
- * we have said by the range that we are elsewhere. The increments are full barriers: we
- * are seen to be busy before we look at the model. Also read by untouched_meanwhile().
+ * From here to fault_end() a hook that unmaps or drops pages waits for us
+ * (engine_wait_range()), unless we have said by the range that we are elsewhere. The
+ * increments are full barriers: we are seen to be busy before we look at the model. Also
+ * read by untouched_meanwhile().
  */
 static void fault_begin(struct fault_task *t)
 {

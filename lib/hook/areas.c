@@ -220,15 +220,25 @@ static bool advice_changes_areas(int advice)
 	}
 }
 
+/*
+ * Pages come and go without the list of areas noticing, and MADV_POPULATE_WRITE waits for
+ * our own fault task: no lock. What the caller drops must stay dropped: a fault of his
+ * that is answered already may still be followed by pages installed ahead.
+ */
+static long advise_pages(unsigned long *a)
+{
+	if ((int)a[2] == MADV_DONTNEED || (int)a[2] == MADV_DONTNEED_LOCKED)
+		engine_wait_range(a[0], a[0] + PAGE_ALIGN(a[1]));
+	return count(CALL(__NR_madvise, a));
+}
+
 long hook_madvise(unsigned long *a)
 {
 	bool model;
 	long ret;
 
-	/* Pages come and go without the list of areas noticing, and MADV_POPULATE_WRITE
-	 * waits for our own fault task: no lock. */
 	if (!advice_changes_areas((int)a[2]))
-		return count(CALL(__NR_madvise, a));
+		return advise_pages(a);
 	model = mmap_write_lock(a[0], a[1]);
 	ret = count(CALL(__NR_madvise, a));
 	/* -ENOMEM: there was a hole; what was mapped has been advised. */

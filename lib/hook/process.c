@@ -219,7 +219,43 @@ long hook_namespace(long nr, unsigned long *a)
 	return ret;
 }
 
-#define UFFDIO_REGISTER_CMD 0xc020aa00 /* linux/userfaultfd.h: UFFDIO_REGISTER */
+/* linux/userfaultfd.h */
+#define UFFDIO_API_CMD	    0xc018aa3f
+#define UFFDIO_REGISTER_CMD 0xc020aa00
+
+/*
+ * A program that is about to page memory itself counts on finding exactly the pages
+ * missing that it did not touch, or dropped. We install more (windows, and late ones: an
+ * event may have been read whose page came with another's window), so we stop.
+ */
+static void give_back_all(void)
+{
+	struct vm_area_struct *vma;
+	unsigned long start, end;
+
+	smm.mm.own_enabled = false;
+	smm.engine.degraded = "the program uses userfaultfd itself";
+	for (end = 0; (vma = find_vma(&smm.mm, end));) {
+		start = vma->vm_start;
+		end = vma->vm_end;
+		if (vma->policy == POLICY_OWN && model_prepare(start, end - start))
+			engine_request(ENGINE_UNREGISTER, start, end,
+				       TRACK_PROGRAM_PAGES);
+	}
+	engine_wait_range(0, ~0UL);
+}
+
+static long hook_uffd_api(unsigned long *a)
+{
+	bool model = mmap_write_lock(0, 0);
+	long ret;
+
+	if (model && smm.mm.own_enabled)
+		give_back_all();
+	ret = PASS(__NR_ioctl, a);
+	mmap_write_unlock();
+	return ret;
+}
 
 /* A program that pages memory itself gets the area from us. */
 static long hook_uffd_register(unsigned long *a)
@@ -247,6 +283,8 @@ static long hook_uffd_register(unsigned long *a)
 
 long hook_ioctl(unsigned long *a)
 {
+	if (unlikely((u32)a[1] == UFFDIO_API_CMD))
+		return hook_uffd_api(a);
 	if (unlikely((u32)a[1] == UFFDIO_REGISTER_CMD))
 		return hook_uffd_register(a);
 	return PASS(__NR_ioctl, a);

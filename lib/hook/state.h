@@ -71,10 +71,10 @@ long engine_request(enum engine_op op, unsigned long start, unsigned long end,
 /* This process owns the engine: it is not a vfork child borrowing the memory. */
 bool engine_is_ours(void);
 /*
- * [start, end) has been unmapped and the model knows: wait until the fault task installs
- * nothing there any more. Otherwise a late page could appear in whatever is mapped there
- * next, where the program must find none (an area of its own userfaultfd, mincore()).
- * Holds mmap_lock; the fault task waits for nobody and gives up what it does ahead.
+ * Wait until the fault task installs nothing in [start, end), which has been unmapped
+ * (and the model knows) or is about to be emptied. Otherwise a late page could appear
+ * where the program must find none (an area of its own userfaultfd, mincore()). The fault
+ * task waits for nobody; what it does ahead it gives up when the model changes.
  */
 void engine_wait_range(unsigned long start, unsigned long end);
 /* Register what the model wants registered in [start, end). Caller holds mmap_lock. */

@@ -98,6 +98,8 @@ const char *track_reason_name(enum track_reason reason)
 		return "refused";
 	case TRACK_PROGRAM_UFFD:
 		return "program's userfaultfd";
+	case TRACK_PROGRAM_PAGES:
+		return "program pages";
 	case TRACK_OPTION:
 		return "option";
 	case TRACK_NR:

@@ -61,19 +61,20 @@
 
 /* Why the kernel, not we, pages an area. The order is that of track_reason_name(). */
 enum track_reason {
-	TRACK_NONE = 0,	    /* policy is own */
-	TRACK_BEFORE_START, /* mapped before the library was loaded */
-	TRACK_FILE,	    /* file mapping */
-	TRACK_SHARED,	    /* shared memory */
-	TRACK_SMALL,	    /* below the size from which paging it ourselves pays */
-	TRACK_SHORT_LIVED,  /* areas like it were unmapped before being touched */
-	TRACK_HUGE,	    /* the program asked for huge pages */
-	TRACK_SPECIAL,	    /* stack, vdso, hugetlbfs, device */
-	TRACK_OURS,	    /* the library's own memory */
-	TRACK_NO_ENGINE,    /* no userfaultfd, or the engine could not start */
-	TRACK_REFUSED,	    /* the kernel refused the registration */
-	TRACK_PROGRAM_UFFD, /* the program registered it with a userfaultfd of its own */
-	TRACK_OPTION,	    /* the user asked for track */
+	TRACK_NONE = 0,	     /* policy is own */
+	TRACK_BEFORE_START,  /* mapped before the library was loaded */
+	TRACK_FILE,	     /* file mapping */
+	TRACK_SHARED,	     /* shared memory */
+	TRACK_SMALL,	     /* below the size from which paging it ourselves pays */
+	TRACK_SHORT_LIVED,   /* areas like it were unmapped before being touched */
+	TRACK_HUGE,	     /* the program asked for huge pages */
+	TRACK_SPECIAL,	     /* stack, vdso, hugetlbfs, device */
+	TRACK_OURS,	     /* the library's own memory */
+	TRACK_NO_ENGINE,     /* no userfaultfd, or the engine could not start */
+	TRACK_REFUSED,	     /* the kernel refused the registration */
+	TRACK_PROGRAM_UFFD,  /* the program registered it with a userfaultfd of its own */
+	TRACK_PROGRAM_PAGES, /* the program opened a userfaultfd of its own */
+	TRACK_OPTION,	     /* the user asked for track */
 	TRACK_NR
 };
 

@@ -150,7 +150,7 @@ static int policy_rank(const struct vm_area_struct *vma)
 		[TRACK_FILE] = 7,	 [TRACK_HUGE] = 8,
 		[TRACK_SPECIAL] = 9,	 [TRACK_OPTION] = 10,
 		[TRACK_REFUSED] = 11,	 [TRACK_PROGRAM_UFFD] = 12,
-		[TRACK_OURS] = 13,
+		[TRACK_OURS] = 13,	 [TRACK_PROGRAM_PAGES] = 11,
 	};
 
 	return rank[vma->reason];

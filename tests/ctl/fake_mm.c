@@ -85,9 +85,9 @@ const char *vma_name(const struct mm_struct *mm, const struct vm_area_struct *vm
 const char *track_reason_name(enum track_reason reason)
 {
 	static const char *const name[TRACK_NR] = {
-		"none",	       "before-start", "file",	  "shared", "small",
-		"short-lived", "huge",	       "special", "ours",   "no-engine",
-		"refused",     "program-uffd", "option",
+		"none",	       "before-start", "file",		"shared", "small",
+		"short-lived", "huge",	       "special",	"ours",	  "no-engine",
+		"refused",     "program-uffd", "program-pages", "option",
 	};
 
 	return name[reason];
