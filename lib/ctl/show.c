@@ -241,6 +241,10 @@ static void show_mm(struct reply *r)
 	reply_printf(r, ",\"mm\":{");
 	MM_NUMBER(map_count);
 	MM_NUMBER(total_vm);
+	MM_NUMBER(hiwater_vm);
+	MM_NUMBER(data_vm);
+	MM_NUMBER(exec_vm);
+	MM_NUMBER(stack_vm);
 	MM_NUMBER(locked_vm);
 	MM_NUMBER(seq);
 	MM_NUMBER(min_own);

@@ -51,6 +51,7 @@ void mm_dup(struct mm_struct *mm)
 	mm->def_flags &= VM_INIT_DEF_MASK;
 	memset(mm->history.recent, 0, sizeof(mm->history.recent));
 	mm->root = t.root;
+	mm->hiwater_vm = mm->total_vm;
 	mm->seq++;
 	rcu_reset(&mm->rcu);
 }

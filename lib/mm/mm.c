@@ -149,6 +149,7 @@ void txn_commit(struct vma_txn *t)
 {
 	struct mm_struct *mm = t->mm;
 
+	mm->hiwater_vm = max(mm->hiwater_vm, mm->total_vm);
 	if (t->root != mm->root) {
 		rcu_assign_pointer(mm->root, t->root);
 		__atomic_store_n(&mm->seq, mm->seq + 1, __ATOMIC_RELEASE);

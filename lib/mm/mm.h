@@ -163,8 +163,10 @@ struct mm_struct {
 	/* Guarded by mmap_lock for writing; @root is read under mm_read_lock(). */
 	struct vma_node *root;
 	unsigned long map_count;
-	unsigned long total_vm;	 /* pages */
-	unsigned long locked_vm; /* pages */
+	/* Pages, as in the kernel's vm_stat_account(). */
+	unsigned long total_vm, hiwater_vm; /* now, and the most there ever were */
+	unsigned long data_vm, exec_vm, stack_vm;
+	unsigned long locked_vm;
 	unsigned long def_flags; /* VM_LOCKED after mlockall(MCL_FUTURE) */
 	unsigned long start_code, end_code, start_data, end_data;
 	unsigned long start_brk, brk, start_stack;

@@ -3,9 +3,9 @@
 #include "lib/mm/vma.h"
 
 struct walk {
-	const struct mm_struct *mm;
+	struct mm_struct *mm;
 	const struct vm_area_struct *prev;
-	unsigned long map_count, total_vm, locked_vm;
+	unsigned long map_count, total_vm, locked_vm, exec_vm, stack_vm, data_vm;
 };
 
 static const char *validate_links(const struct vm_area_struct *vma)
@@ -43,6 +43,37 @@ static const char *validate_neighbours(const struct vm_area_struct *prev,
 	return NULL;
 }
 
+static void count_area(struct walk *w, const struct vm_area_struct *vma)
+{
+	const unsigned long *field = vm_stat_field(w->mm, vma->vm_flags);
+	unsigned long pages = vma_pages(vma);
+
+	w->total_vm += pages;
+	if (vma->vm_flags & VM_LOCKED)
+		w->locked_vm += pages;
+	if (field == &w->mm->exec_vm)
+		w->exec_vm += pages;
+	else if (field == &w->mm->stack_vm)
+		w->stack_vm += pages;
+	else if (field)
+		w->data_vm += pages;
+}
+
+static const char *validate_counts(const struct walk *w)
+{
+	if (w->map_count != w->mm->map_count)
+		return "map_count";
+	if (w->total_vm != w->mm->total_vm || w->mm->hiwater_vm < w->total_vm)
+		return "total_vm";
+	if (w->locked_vm != w->mm->locked_vm)
+		return "locked_vm";
+	if (w->exec_vm != w->mm->exec_vm)
+		return "exec_vm";
+	if (w->stack_vm != w->mm->stack_vm)
+		return "stack_vm";
+	return w->data_vm != w->mm->data_vm ? "data_vm" : NULL;
+}
+
 static const char *validate_area(struct walk *w, const struct vm_area_struct *vma,
 				 unsigned long key)
 {
@@ -63,9 +94,7 @@ static const char *validate_area(struct walk *w, const struct vm_area_struct *vm
 		err = validate_neighbours(w->prev, vma);
 	w->prev = vma;
 	w->map_count++;
-	w->total_vm += vma_pages(vma);
-	if (vma->vm_flags & VM_LOCKED)
-		w->locked_vm += vma_pages(vma);
+	count_area(w, vma);
 	return err;
 }
 
@@ -113,13 +142,5 @@ const char *validate_mm(struct mm_struct *mm)
 	struct walk w = { .mm = mm };
 	const char *err = mm->root ? validate_node(&w, mm->root) : NULL;
 
-	if (err)
-		return err;
-	if (w.map_count != mm->map_count)
-		return "map_count";
-	if (w.total_vm != mm->total_vm)
-		return "total_vm";
-	if (w.locked_vm != mm->locked_vm)
-		return "locked_vm";
-	return NULL;
+	return err ? err : validate_counts(&w);
 }

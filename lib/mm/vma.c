@@ -58,9 +58,24 @@ static struct vm_area_struct *vma_copy(struct vma_txn *t,
 
 /* --- counters ---------------------------------------------------------------------- */
 
+unsigned long *vm_stat_field(struct mm_struct *mm, unsigned long flags)
+{
+	if ((flags & (VM_EXEC | VM_WRITE | VM_GROWSDOWN)) == VM_EXEC)
+		return &mm->exec_vm;
+	if (flags & VM_GROWSDOWN)
+		return &mm->stack_vm;
+	if ((flags & (VM_WRITE | VM_SHARED)) == VM_WRITE)
+		return &mm->data_vm;
+	return NULL;
+}
+
 static void account_pages(struct mm_struct *mm, unsigned long flags, unsigned long pages)
 {
+	unsigned long *field = vm_stat_field(mm, flags);
+
 	mm->total_vm += pages;
+	if (field)
+		*field += pages;
 	if (flags & VM_LOCKED)
 		mm->locked_vm += pages;
 }

@@ -75,6 +75,9 @@ void vma_set_range(struct vma_txn *t, struct vm_area_struct *vma, unsigned long 
 		   unsigned long end);
 void vma_set_flags(struct vma_txn *t, struct vm_area_struct *vma, unsigned long flags);
 void vma_set_stat(struct vma_txn *t, struct vm_area_struct *vma, struct vma_stat *stat);
+/* Which of exec_vm, stack_vm, data_vm counts an area with these flags, or NULL
+ * (mm/mmap.c, vm_stat_account). */
+unsigned long *vm_stat_field(struct mm_struct *mm, unsigned long flags);
 /* Cut at @addr, strictly inside. Returns the right part, editable. */
 struct vm_area_struct *split_vma(struct vma_txn *t, struct vm_area_struct *vma,
 				 unsigned long addr);
