@@ -23,6 +23,7 @@
 
 #include "lib/base/area.h"
 #include "lib/base/compiler.h"
+#include "lib/base/pool.h"
 #include "lib/base/stat.h"
 
 struct mm_struct;
@@ -63,11 +64,14 @@ struct engine_creds {
 	u32 groups[ENGINE_MAX_GROUPS];
 };
 
+#define POOL_AUTO (~0UL)
+
 struct engine_options {
 	bool own;		   /* page eligible areas ourselves */
 	bool quiet, verbose, mark; /* SHADOWMM_QUIET, _VERBOSE, _MARK */
 	bool intercept_all;	   /* Syscall User Dispatch */
-	unsigned int around;	   /* pages, 1..64 */
+	unsigned int around;	   /* pages, 1..512; 0: adaptive */
+	unsigned long pool;	   /* bytes of the pool, or POOL_AUTO; 0: none */
 	unsigned long min_own;	   /* bytes */
 	char verify_at_exit[512];  /* path or "" */
 	char socket_dir[96];
@@ -76,6 +80,7 @@ struct engine_options {
 #define ENGINE_STACK_CTL     (96 * 1024)
 #define ENGINE_STACK_FAULT   (16 * 1024)
 #define ENGINE_STACK_SERVICE (32 * 1024)
+#define ENGINE_STACK_POOL    (8 * 1024)
 
 struct engine {
 	struct mm_struct *mm;	 /* set once */
@@ -111,6 +116,8 @@ struct engine {
 	u32 fault_seq, seq_at_lock;
 	unsigned long busy_start, busy_end; /* where, while odd; the fault task */
 
+	struct zero_pool pool;
+
 	u32 mailbox; /* enum mailbox_state */
 	struct {
 		enum engine_op op;
@@ -124,6 +131,7 @@ struct engine {
 	char stack_ctl[ENGINE_STACK_CTL] __attribute__((aligned(64)));
 	char stack_fault[ENGINE_STACK_FAULT] __attribute__((aligned(64)));
 	char stack_service[ENGINE_STACK_SERVICE] __attribute__((aligned(64)));
+	char stack_pool[ENGINE_STACK_POOL] __attribute__((aligned(64)));
 };
 
 #endif

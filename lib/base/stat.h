@@ -19,6 +19,9 @@
 	X(faults_write, "of these, writes")                               \
 	X(faults_stale, "faults whose area had changed meanwhile")        \
 	X(pages_zeroed, "zero pages installed")                           \
+	X(pool_moved, "of these, moved from the pool of zeroed pages")    \
+	X(pool_filled, "pages zeroed for the pool")                       \
+	X(pool_given_back, "of these, given back unused")                 \
 	X(copy_exist, "pages found present when installing")              \
 	X(copy_again, "installations that had to be tried again")         \
 	X(copy_failed, "installations the kernel refused")                \

@@ -3,7 +3,8 @@
  * The fault task: read an event, ask the model, answer.
  *
  *   fault_process -> fault_loop -> fault_event -> handle_mm_fault (lib/mm/fault.c)
- *                                       '-------> install_zero_pages -> uffd_zero
+ *                                       '-------> install_zero_pages -> pool_install
+ *                                                               '-----> uffd_zero
  *
  * It takes no lock and waits for nobody but the kernel: a hook may hold mmap_lock while
  * its thread, or another, waits for a page.
@@ -12,6 +13,8 @@
 
 #include "lib/base/string.h"
 #include "lib/fault/fault.h"
+#include "lib/fault/internal.h"
+#include "lib/mm/fault_around.h"
 #include "lib/mm/mm.h"
 #include "lib/sys/clone.h"
 #include "lib/sys/sys.h"
@@ -21,11 +24,22 @@
 
 struct fault_task {
 	struct engine *e;
-	struct fault_stream stream;
+	struct place place;
+	struct fault_streams streams;
 	struct uffd_msg msg[EVENTS_PER_READ];
-	unsigned long mm_seq; /* of the model when the event was looked at */
-	size_t next, nr;      /* events read and not answered yet: msg[next, nr) */
+	size_t next, nr; /* events read and not answered yet: msg[next, nr) */
 };
+
+static void count_installed(struct engine *e, unsigned long bytes, int ret)
+{
+	stat_add(e->stat->pages_zeroed, bytes >> PAGE_SHIFT);
+	if (ret == -EAGAIN)
+		stat_inc(e->stat->copy_again);
+	else if (ret == -EEXIST)
+		stat_inc(e->stat->copy_exist);
+	else if (ret)
+		stat_inc(e->stat->copy_failed);
+}
 
 /*
  * Install zeroes over [start, end), as much as the kernel lets us; what is already there
@@ -34,23 +48,23 @@ struct fault_task {
 static int install_zero_pages(struct engine *e, unsigned long start, unsigned long end,
 			      struct vma_stat *vs)
 {
-	unsigned long done;
-	int ret;
+	unsigned long begin = start, done;
+	int ret = pool_install(e, start, end, &done);
 
-	do {
+	start += done;
+	/* The pool is dry, or will not do here: zeroes made here and now. */
+	while (ret && ret != -EEXIST && start < end) {
 		ret = uffd_zero(e->uffd, start, end, &done);
-		stat_add(e->stat->pages_zeroed, done >> PAGE_SHIFT);
-		if (vs)
-			stat_add(vs->populated, done >> PAGE_SHIFT);
-		if (ret == -EAGAIN)
-			stat_inc(e->stat->copy_again);
 		start += done;
-	} while (ret == -EAGAIN && start < end);
-	if (ret == -EEXIST)
-		stat_inc(e->stat->copy_exist);
-	else if (ret)
-		stat_inc(e->stat->copy_failed);
-	return done ? 0 : ret;
+		if (ret != -EAGAIN)
+			break;
+		stat_inc(e->stat->copy_again);
+	}
+	count_installed(e, start - begin, ret);
+	pool_tend(e, (start - begin) >> PAGE_SHIFT);
+	if (vs)
+		stat_add(vs->populated, (start - begin) >> PAGE_SHIFT);
+	return start > begin ? 0 : ret;
 }
 
 /*
@@ -86,82 +100,38 @@ static bool do_anonymous_page(struct engine *e, unsigned long page,
 	return !ret;
 }
 
-/* --- ahead of the program ---------------------------------------------------------- */
-
 static unsigned long event_page(const struct uffd_msg *msg)
 {
 	return msg->arg.pagefault.address & PAGE_MASK;
 }
 
-/* Events that have come meanwhile, after those of the batch. */
-static void read_more(struct fault_task *t)
+/* The pages of a strided stream that come next. Nobody waits for them. */
+static void install_strided(struct engine *e, unsigned long page,
+			    const struct fault_plan *plan)
 {
-	long n;
-
-	if (t->next < t->nr)
-		return;
-	n = sys_read(t->e->uffd, t->msg, sizeof(t->msg));
-	t->next = 0;
-	t->nr = n > 0 ? (size_t)n / sizeof(t->msg[0]) : 0;
-}
-
-/* Somebody waits for a page that is not in [start, end), which is about to be there. */
-static bool waits_elsewhere(struct fault_task *t, unsigned long start, unsigned long end)
-{
-	read_more(t);
-	for (size_t i = t->next; i < t->nr; i++)
-		if (event_page(&t->msg[i]) < start || event_page(&t->msg[i]) >= end)
-			return true;
-	return false;
-}
-
-static void set_blocking(struct fault_task *t, bool blocking)
-{
-	/* poll(2) answers POLLERR for a blocking userfaultfd, so it is read instead. */
-	sys_fcntl(t->e->uffd, F_SETFL, O_RDWR | (blocking ? 0 : O_NONBLOCK));
-}
-
-/*
- * A program that touches memory in order finds the following windows installed, or being
- * installed: it then runs on its processor while we work on another. A fault elsewhere
- * ends it, so nobody waits for more than one window that he does not want.
- */
-static void install_ahead(struct fault_task *t, const struct fault_plan *plan,
-			  unsigned long limit)
-{
-	const unsigned long step = FAULT_AROUND_PAGES * PAGE_SIZE;
-	unsigned long end = plan->end;
-
-	if (end < limit)
-		set_blocking(t, false);
-	while (end < limit && READ_ONCE(t->e->mm->seq) == t->mm_seq &&
-	       !waits_elsewhere(t, plan->start, limit)) {
-		unsigned long stop = min(end + step, limit);
-
-		if (install_zero_pages(t->e, end, stop, plan->stat))
+	for (unsigned int i = 0; i < plan->count; i++) {
+		page += plan->stride;
+		WRITE_ONCE(e->busy_start, page);
+		WRITE_ONCE(e->busy_end, page + PAGE_SIZE);
+		if (install_zero_pages(e, page, page + PAGE_SIZE, plan->stat))
 			break;
-		end = stop;
 	}
-	if (plan->end < limit)
-		set_blocking(t, true);
-	fault_ahead_done(&t->stream, plan, t->e->opt.around, end);
+}
+
+static void anonymous_fault(struct engine *e, unsigned long page,
+			    const struct fault_plan *plan)
+{
+	if (plan->stat)
+		stat_inc(plan->stat->faults);
+	if (!plan->count) {
+		WRITE_ONCE(e->busy_end, plan->end);
+		WRITE_ONCE(e->busy_start, plan->start);
+	}
+	if (do_anonymous_page(e, page, plan))
+		install_strided(e, page, plan);
 }
 
 /* --- events ------------------------------------------------------------------------ */
-
-/* The faulter runs on as soon as its page is there: say first how far we shall go. */
-static void anonymous_fault(struct fault_task *t, unsigned long page,
-			    const struct fault_plan *plan)
-{
-	unsigned long limit = fault_ahead(&t->stream, plan, t->e->opt.around);
-
-	if (plan->stat)
-		stat_inc(plan->stat->faults);
-	WRITE_ONCE(t->e->busy_end, limit);
-	WRITE_ONCE(t->e->busy_start, plan->start);
-	if (do_anonymous_page(t->e, page, plan))
-		install_ahead(t, plan, limit);
-}
 
 static void fault_event(struct fault_task *t, const struct uffd_msg *msg)
 {
@@ -174,9 +144,9 @@ static void fault_event(struct fault_task *t, const struct uffd_msg *msg)
 	stat_inc(e->stat->faults);
 	if (write)
 		stat_inc(e->stat->faults_write);
-	switch (handle_mm_fault(e->mm, page, write, e->opt.around, &plan)) {
+	switch (handle_mm_fault(e->mm, page, write, e->opt.around, &t->streams, &plan)) {
 	case FAULT_ZERO:
-		anonymous_fault(t, page, &plan);
+		anonymous_fault(e, page, &plan);
 		break;
 	case FAULT_STALE:
 		stat_inc(e->stat->faults_stale);
@@ -201,7 +171,6 @@ static void fault_begin(struct fault_task *t)
 	WRITE_ONCE(t->e->busy_start, 0);
 	WRITE_ONCE(t->e->busy_end, ~0UL);
 	__atomic_fetch_add(&t->e->fault_seq, 1, __ATOMIC_SEQ_CST);
-	t->mm_seq = READ_ONCE(t->e->mm->seq);
 }
 
 static void fault_end(struct fault_task *t)
@@ -218,6 +187,8 @@ static void fault_events(struct fault_task *t)
 		if (msg.event == UFFD_EVENT_PAGEFAULT)
 			fault_event(t, &msg);
 		fault_end(t);
+		/* Answered first: the faulter need not wait for this. */
+		place_follow(&t->place, t->e, msg.arg.pagefault.feat.ptid);
 	}
 }
 
@@ -226,6 +197,7 @@ static void fault_loop(struct engine *e)
 	struct fault_task t = { .e = e };
 	u32 creds_seen = READ_ONCE(e->creds_seq);
 
+	place_init(&t.place);
 	for (;;) {
 		long n = sys_read(e->uffd, t.msg, sizeof(t.msg));
 

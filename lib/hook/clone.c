@@ -74,6 +74,7 @@ static void engine_forget(struct engine *e)
 	e->state = ENGINE_OFF;
 	e->mailbox = MAILBOX_DEAD;
 	e->fault_seq = 0;
+	pool_forget();
 	e->said = true;
 	e->degraded = NULL;
 	e->degraded_err = 0;

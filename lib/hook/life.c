@@ -99,6 +99,7 @@ void engine_stop(void)
 	/* The kernel unregistered everything when the last descriptor went. */
 	if (model_prepare(0, ~0UL))
 		mm_set_uffd(&smm.mm, 0, ~0UL & PAGE_MASK, false);
+	pool_unmap();
 }
 
 void engine_retire(const char *why)
@@ -187,8 +188,9 @@ void own_range(unsigned long start, unsigned long end)
 	if (!smm.mm.own_enabled || smm.mm.blind)
 		return;
 	if (mm_next_to_register(&smm.mm, start, end, &s, &t) &&
-	    model_prepare(start, end - start))
-		engine_request(ENGINE_REGISTER, start, end, 0);
+	    model_prepare(start, end - start) &&
+	    !engine_request(ENGINE_REGISTER, start, end, 0))
+		pool_provide(end - start);
 }
 
 bool model_resync(void)

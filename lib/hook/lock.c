@@ -4,8 +4,8 @@
 #include "lib/hook/patch.h"
 #include "lib/sys/sys.h"
 
-static void note_own_mapping(unsigned long addr, unsigned long len, unsigned long prot,
-			     unsigned long flags)
+void note_own_mapping(unsigned long addr, unsigned long len, unsigned long prot,
+		      unsigned long flags)
 {
 	const struct mmap_call c = {
 		.addr = addr,

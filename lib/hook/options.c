@@ -77,6 +77,32 @@ static unsigned long env_number(char **envp, const char *name, unsigned long lo,
 	return n;
 }
 
+/* Pages; 0: adaptive. */
+static unsigned int env_around(char **envp)
+{
+	const char *name = "SHADOWMM_FAULT_AROUND", *v = env(envp, name);
+
+	if (!v || !*v || !strcmp(v, "auto"))
+		return 0;
+	if (!strcmp(v, "off"))
+		return 1;
+	return (unsigned int)env_number(envp, name, 1, FAULT_AROUND_MAX, 0,
+					"set it to auto, off or a number of pages from 1 "
+					"to 512");
+}
+
+static unsigned long env_pool(char **envp)
+{
+	const char *name = "SHADOWMM_POOL", *v = env(envp, name);
+
+	if (!v || !*v || !strcmp(v, "auto"))
+		return POOL_AUTO;
+	if (!strcmp(v, "off"))
+		return 0;
+	return env_number(envp, name, 0, 1UL << 40, 0,
+			  "set it to auto, off or a number of bytes");
+}
+
 static void copy_path(char *dst, size_t size, const char *name, const char *path)
 {
 	if (strlen(path) >= size)
@@ -111,8 +137,8 @@ bool start_options(char **envp)
 	o->quiet = env_flag(envp, "SHADOWMM_QUIET");
 	o->verbose = env_flag(envp, "SHADOWMM_VERBOSE");
 	o->mark = env_flag(envp, "SHADOWMM_MARK");
-	o->around = (unsigned int)env_number(envp, "SHADOWMM_FAULT_AROUND", 1, 64, 64,
-					     "set it to a number of pages from 1 to 64");
+	o->around = env_around(envp);
+	o->pool = env_pool(envp);
 	o->min_own = env_number(envp, "SHADOWMM_MIN_OWN", 0, 1UL << 46, DEFAULT_MIN_OWN,
 				"set it to a number of bytes");
 	/* The engine, which writes the line of a killed program, is in another directory.

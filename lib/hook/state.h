@@ -23,6 +23,7 @@ struct smm {
 	unsigned long ldso_start, ldso_end; /* the dynamic loader's text */
 	bool active;			    /* hooks keep the model */
 	const char *retired; /* why there is to be no engine any more, or NULL */
+	bool pool_refused;   /* no room for a pool; not tried again */
 	bool pidns_changed; /* the next child would be the first of a new pid namespace */
 };
 
@@ -62,6 +63,8 @@ void engine_stop(void);
 /* The program is about to do something that it could not, or could see, with an engine
  * beside it: end the engine for the rest of this image's life. Takes both locks. */
 void engine_retire(const char *why);
+/* End the engine and start a new one, which holds nothing yet. Takes both locks. */
+void engine_cycle(void);
 /*
  * Have the service task do @op over [start, end) and wait for it. Caller holds mmap_lock.
  * Returns the task's answer, or -ESRCH if there is no engine to ask.
@@ -79,6 +82,18 @@ bool engine_is_ours(void);
 void engine_wait_range(unsigned long start, unsigned long end);
 /* Register what the model wants registered in [start, end). Caller holds mmap_lock. */
 void own_range(unsigned long start, unsigned long end);
+/*
+ * The program is about to use @bytes more of our memory: map the pool if that pays.
+ * Caller holds mmap_lock; the engine is ready.
+ */
+void pool_provide(unsigned long bytes);
+/* There is no pool (a fork child). */
+void pool_forget(void);
+/* The engine has ended: unmap its pool. Caller holds mmap_lock. */
+void pool_unmap(void);
+/* A mapping of our own, for the model. Caller holds mmap_lock and has prepared it. */
+void note_own_mapping(unsigned long addr, unsigned long len, unsigned long prot,
+		      unsigned long flags);
 /* The model may be wrong in ways only the kernel's list can tell: compare and repair.
  * Caller holds mmap_lock. False: there is no engine to read the list. */
 bool model_resync(void);

@@ -9,8 +9,8 @@
  *	   STALE		     STALE		   STALE	do_anonymous_page
  *
  * STALE wakes the faulter; its access is tried again and the kernel decides: a signal, or
- * a page of its own. The window of do_anonymous_page is the aligned block around the
- * page, cut to the area:
+ * a page of its own. The window of do_anonymous_page is chosen by fault_around() or, if
+ * the user wants a fixed one, it is the aligned block around the page, cut to the area:
  *
  *	block	|       :  x    |       |
  *	area	        [-------------------]
@@ -19,6 +19,7 @@
  * When the shadow is blind the page alone is served: the kernel has just checked the
  *area, and nobody else could wake the faulter.
  */
+#include "lib/mm/fault_around.h"
 #include "lib/mm/vma.h"
 
 /* arch/x86/mm/fault.c, access_error() */
@@ -27,37 +28,41 @@ static bool access_allowed(const struct vm_area_struct *vma, bool write)
 	return vma->vm_flags & (write ? VM_WRITE : VM_ACCESS_FLAGS);
 }
 
-static unsigned long window_size(unsigned int around_pages)
+static unsigned long window_size(unsigned int pages)
 {
-	unsigned long pages = 1;
+	unsigned long window = 1;
 
-	while (pages * 2 <= around_pages && pages < FAULT_AROUND_PAGES)
-		pages *= 2;
-	return pages << PAGE_SHIFT;
+	while (window * 2 <= pages && window < FAULT_AROUND_MAX)
+		window *= 2;
+	return window << PAGE_SHIFT;
 }
 
 static enum fault_verdict do_anonymous_page(const struct vm_area_struct *vma,
-					    unsigned long addr, unsigned long window,
+					    unsigned long addr, unsigned int fixed,
+					    struct fault_streams *streams,
 					    struct fault_plan *plan)
 {
-	unsigned long block = addr & ~(window - 1);
+	unsigned long window = window_size(fixed), block = addr & ~(window - 1);
 
-	plan->start = max(block, vma->vm_start);
-	plan->end = min(block + window, vma->vm_end);
-	plan->limit = vma->vm_end;
-	plan->stat = vma->stat;
+	if (!fixed) {
+		fault_around(streams, vma, addr, plan);
+		return FAULT_ZERO;
+	}
+	*plan = (struct fault_plan){ .start = max(block, vma->vm_start),
+				     .end = min(block + window, vma->vm_end),
+				     .stat = vma->stat };
 	return FAULT_ZERO;
 }
 
 enum fault_verdict handle_mm_fault(struct mm_struct *mm, unsigned long addr, bool write,
-				   unsigned int around_pages, struct fault_plan *plan)
+				   unsigned int fixed, struct fault_streams *streams,
+				   struct fault_plan *plan)
 {
 	const struct vm_area_struct *vma;
 
+	addr &= PAGE_MASK;
 	if (unlikely(__atomic_load_n(&mm->blind, __ATOMIC_RELAXED))) {
-		plan->start = addr & PAGE_MASK;
-		plan->limit = plan->end = plan->start + PAGE_SIZE;
-		plan->stat = NULL;
+		*plan = (struct fault_plan){ .start = addr, .end = addr + PAGE_SIZE };
 		return FAULT_ZERO;
 	}
 	vma = find_vma(mm, addr);
@@ -66,28 +71,5 @@ enum fault_verdict handle_mm_fault(struct mm_struct *mm, unsigned long addr, boo
 	if (!vma || vma->vm_start > addr || !access_allowed(vma, write) ||
 	    !(vma->vm_flags & VM_UFFD_MISSING))
 		return FAULT_STALE;
-	return do_anonymous_page(vma, addr, window_size(around_pages), plan);
-}
-
-unsigned long fault_ahead(const struct fault_stream *s, const struct fault_plan *plan,
-			  unsigned int around_pages)
-{
-	unsigned long windows = plan->start == s->next ? s->windows / 4 : 0;
-	unsigned long room = plan->limit - plan->end;
-
-	if (around_pages < 2)
-		return plan->end;
-	windows = min(windows, (unsigned long)FAULT_AHEAD_WINDOWS);
-	return plan->end + min(windows * window_size(around_pages), room);
-}
-
-void fault_ahead_done(struct fault_stream *s, const struct fault_plan *plan,
-		      unsigned int around_pages, unsigned long end)
-{
-	unsigned long window = window_size(around_pages);
-
-	if (plan->start != s->next)
-		s->windows = 0;
-	s->windows += (end - plan->start + window - 1) / window;
-	s->next = end;
+	return do_anonymous_page(vma, addr, fixed, streams, plan);
 }

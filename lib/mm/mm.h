@@ -101,6 +101,7 @@ struct vma_stat {
 	unsigned int refs;	 /* mmap_lock */
 	unsigned long faults;	 /* served by us */
 	unsigned long populated; /* pages we installed */
+	unsigned int misses;	 /* streams that did not go on (fault_around.c) */
 };
 
 /*
@@ -317,35 +318,26 @@ enum fault_verdict {
 	FAULT_FOREIGN, /* a userfaultfd of the program has it now: install nothing */
 };
 
+struct fault_streams;
+
 struct fault_plan {
 	unsigned long start, end; /* window, contains the page of the fault */
-	unsigned long limit;	  /* end of the area */
-	struct vma_stat *stat;	  /* valid until mm_read_unlock(); may be NULL */
+	/* @count further pages, each @stride bytes (may be negative) from the one before,
+	 * from the page of the fault on; then the window is that page alone. */
+	unsigned long stride;
+	unsigned int count;
+	struct vma_stat *stat; /* valid until mm_read_unlock(); may be NULL */
 };
 
-#define FAULT_AROUND_PAGES 64 /* default and largest window */
-
-/* @write: the access was a write. Caller is inside mm_read_lock(). */
-enum fault_verdict handle_mm_fault(struct mm_struct *mm, unsigned long addr, bool write,
-				   unsigned int around_pages, struct fault_plan *plan);
-
-/* Faults that come one window after the other, as one fault task sees them. */
-struct fault_stream {
-	unsigned long next;    /* where the next fault is expected */
-	unsigned long windows; /* installed in a row up to there */
-};
-
-#define FAULT_AHEAD_WINDOWS 7
+#define FAULT_AROUND_MAX 512 /* pages: largest window */
 
 /*
- * How far to go on after the window of @plan has been installed, though nobody waits:
- * plan->end, or further once four times as much has been touched in order. With windows
- * of one page never further. The caller says by fault_ahead_done() how far it came.
+ * @write: the access was a write. @fixed: the window in pages, rounded down to a power of
+ * two; 0: as @streams (fault_around.h) has it. Caller is inside mm_read_lock().
  */
-unsigned long fault_ahead(const struct fault_stream *s, const struct fault_plan *plan,
-			  unsigned int around_pages);
-void fault_ahead_done(struct fault_stream *s, const struct fault_plan *plan,
-		      unsigned int around_pages, unsigned long end);
+enum fault_verdict handle_mm_fault(struct mm_struct *mm, unsigned long addr, bool write,
+				   unsigned int fixed, struct fault_streams *streams,
+				   struct fault_plan *plan);
 
 /* --- verify.c ---------------------------------------------------------------------- */
 

@@ -6,6 +6,14 @@
 #define USERFAULTFD_IOC_NEW _IO(0xAA, 0x00) /* 6.1 */
 #endif
 
+#ifndef UFFDIO_MOVE
+struct uffdio_move { /* 6.8 */
+	__u64 dst, src, len, mode;
+	__s64 move;
+};
+#define UFFDIO_MOVE _IOWR(UFFDIO, 0x05, struct uffdio_move)
+#endif
+
 /*
  * Copying from untouched private memory reads the kernel's one zero page, which stays in
  * the first-level cache whatever the length of the window.
@@ -26,20 +34,29 @@ static int uffd_new(void)
 	return (int)sys_call1(__NR_userfaultfd, O_CLOEXEC);
 }
 
+static long uffd_api(int fd, u64 want, u64 *features)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = want };
+	long ret = sys_ioctl(fd, UFFDIO_API, &api);
+
+	*features = api.features;
+	return ret;
+}
+
 int uffd_open(u64 *features)
 {
-	struct uffdio_api api = { .api = UFFD_API };
 	int fd = uffd_new();
 	long ret;
 
 	if (fd < 0)
 		return fd;
-	ret = sys_ioctl(fd, UFFDIO_API, &api);
+	ret = uffd_api(fd, UFFD_FEATURE_THREAD_ID, features);
+	if (ret == -EINVAL)
+		ret = uffd_api(fd, 0, features);
 	if (ret < 0) {
 		sys_close(fd);
 		return (int)ret;
 	}
-	*features = api.features;
 	return fd;
 }
 
@@ -58,6 +75,17 @@ int uffd_unregister(int fd, unsigned long start, unsigned long end)
 	struct uffdio_range r = { .start = start, .len = end - start };
 
 	return (int)sys_ioctl(fd, UFFDIO_UNREGISTER, &r);
+}
+
+int uffd_move(int fd, unsigned long dst, unsigned long src, unsigned long len,
+	      unsigned long *moved)
+{
+	struct uffdio_move m = { .dst = dst, .src = src, .len = len };
+	long ret = sys_ioctl(fd, UFFDIO_MOVE, &m);
+
+	/* A partial move answers -EAGAIN and says in m.move how far it came. */
+	*moved = m.move > 0 ? (unsigned long)m.move : 0;
+	return *moved ? 0 : (int)ret;
 }
 
 int uffd_wake(int fd, unsigned long start, unsigned long end)

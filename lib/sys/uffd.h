@@ -11,11 +11,15 @@
 
 #include "lib/base/compiler.h"
 
+#ifndef UFFD_FEATURE_MOVE
+#define UFFD_FEATURE_MOVE (1 << 16) /* 6.8 */
+#endif
+
 /*
  * Open and initialise one: /dev/userfaultfd, then the system call. A descriptor that
  * serves user-mode faults only is not accepted: with it a fault inside read(2) would
  * become EFAULT. Returns the descriptor, O_CLOEXEC, blocking; *@features what the kernel
- * offers.
+ * offers. Events carry the faulter's thread id where the kernel can (4.14).
  */
 int uffd_open(u64 *features);
 int uffd_register(int fd, unsigned long start, unsigned long end);
@@ -27,6 +31,14 @@ int uffd_unregister(int fd, unsigned long start, unsigned long end);
  * the address space is changing, try again. -ENOMEM, -ESRCH (the program has gone).
  */
 int uffd_zero(int fd, unsigned long start, unsigned long end, unsigned long *done);
+/*
+ * Move the pages of [src, src + len), anonymous and nobody else's, to @dst, and wake who
+ * waits there. *@moved bytes have gone; the answer is about the page after them:
+ * -EEXIST (present at @dst), -ENOENT (missing at @src), -EINVAL (areas too different),
+ * -EBUSY (shared or pinned), -EAGAIN.
+ */
+int uffd_move(int fd, unsigned long dst, unsigned long src, unsigned long len,
+	      unsigned long *moved);
 int uffd_wake(int fd, unsigned long start, unsigned long end);
 
 #endif

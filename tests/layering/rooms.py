@@ -22,7 +22,9 @@ ROOMS = {
     "sys": ["base"],
     "mm": ["base"],
     "hook": ["base", "sys", "mm"],
-    "fault": ["base", "sys", "mm"],
+    # reclaim: the fault task starts the pool task.
+    "fault": ["base", "sys", "mm", "reclaim"],
+    "reclaim": ["base", "sys", "mm"],
     # fault: smm-ctl starts smm-fault and watches it.
     "ctl": ["base", "sys", "mm", "fault"],
 }
@@ -41,6 +43,7 @@ INCLUDES = {
     "mm": [COMPILER_HEADERS, UAPI_HEADERS],
     "hook": [COMPILER_HEADERS, UAPI_HEADERS, PUBLIC_HEADERS, r"elf\.h"],
     "fault": [COMPILER_HEADERS, UAPI_HEADERS],
+    "reclaim": [COMPILER_HEADERS, UAPI_HEADERS],
     "ctl": [COMPILER_HEADERS, UAPI_HEADERS, PUBLIC_HEADERS, CONFIG_HEADER],
 }
 # (file, header): why

@@ -63,7 +63,7 @@ static void *reader(void *arg)
 		struct vm_area_struct *vma = find_vma(mm, addr);
 
 		assert(vma && vma->vm_start <= addr && addr < vma->vm_end);
-		if (handle_mm_fault(mm, addr, true, 16, &plan) == FAULT_ZERO) {
+		if (handle_mm_fault(mm, addr, true, 16, NULL, &plan) == FAULT_ZERO) {
 			assert(plan.start <= addr && addr < plan.end);
 			__atomic_fetch_add(&plan.stat->faults, 1, __ATOMIC_RELAXED);
 		}

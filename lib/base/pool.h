@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The pool: zeroed pages in an area of our own, waiting to be moved (UFFDIO_MOVE) to
+ * where the program misses one.
+ *
+ *	base  [ .  .  z  z  z  z  .  . ]	a ring: z filled, . given away
+ *	            ^head       ^tail
+ *
+ * One task takes (the fault task), one fills (the pool task). Page n of the ring is at
+ * base + n % pages.
+ *
+ * P1. Only the pages of [head, tail) are taken. @tail is published after the page is
+ *     there: release by pool_filled(), acquire in pool_ready().
+ * P2. The pool task gives pages back only after @closed, seen by whoever takes next, and
+ *     not while @taking: Dekker, both sides store, full barrier, load.
+ */
+#ifndef SHADOWMM_BASE_POOL_H
+#define SHADOWMM_BASE_POOL_H
+
+#include "lib/base/compiler.h"
+
+struct zero_pool {
+	unsigned long base;	 /* 0: there is none. A hook, before the pool task */
+	unsigned long pages;	 /* of the ring. The same */
+	unsigned long head;	 /* pages ever taken; the fault task, or see P2 */
+	unsigned long tail;	 /* pages ever filled; the pool task */
+	unsigned long want;	 /* pages to keep ready; the fault task */
+	unsigned long installed; /* pages the program got so far; the fault task */
+	u32 taking;		 /* the fault task */
+	u32 closed;		 /* the pool task */
+	u32 bell;  /* a futex the fault task rings; 0: the pool task sleeps */
+	u32 tid;   /* of the pool task; the fault task */
+	bool keep; /* @want is the user's; set once */
+};
+
+/* Pages that may be taken now. The fault task. */
+static inline unsigned long pool_ready(const struct zero_pool *p)
+{
+	return __atomic_load_n(&p->tail, __ATOMIC_ACQUIRE) - p->head;
+}
+
+/* The address of page @n, and in *@run the pages up to the end of the ring. */
+static inline unsigned long pool_page(const struct zero_pool *p, unsigned long n,
+				      unsigned long *run)
+{
+	unsigned long at = n % p->pages;
+
+	*run = p->pages - at;
+	return p->base + (at << PAGE_SHIFT);
+}
+
+/* The fault task; true if it may take, until pool_leave(). */
+static inline bool pool_enter(struct zero_pool *p)
+{
+	__atomic_store_n(&p->taking, 1, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&p->closed, __ATOMIC_SEQ_CST))
+		return true;
+	__atomic_store_n(&p->taking, 0, __ATOMIC_RELEASE);
+	return false;
+}
+
+static inline void pool_leave(struct zero_pool *p)
+{
+	__atomic_store_n(&p->taking, 0, __ATOMIC_RELEASE);
+}
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Shared by the files of lib/fault only. Context: the fault task. */
+#ifndef SHADOWMM_FAULT_INTERNAL_H
+#define SHADOWMM_FAULT_INTERNAL_H
+
+#include "lib/base/engine.h"
+
+/*
+ * Move zeroed pages from the pool to [start, end) and wake who waits there; *@done bytes
+ * are there afterwards. 0, -ENOBUFS (the pool has no more, or it does not pay), -EEXIST
+ * (the page after *@done is present), or what else UFFDIO_MOVE answered.
+ */
+int pool_install(struct engine *e, unsigned long start, unsigned long end,
+		 unsigned long *done);
+/* @pages more have been installed: let the pool keep up with that. */
+void pool_tend(struct engine *e, unsigned long pages);
+
+/* Where the fault task runs: on the processor of the thread that faults. */
+struct place {
+	int cpu;     /* we are bound to it; -1: not bound */
+	u32 tid;     /* of the thread that was looked at last */
+	u32 faults;  /* since then */
+	bool failed; /* no way to find out, or to be bound */
+};
+
+void place_init(struct place *p);
+/* Thread @tid has faulted. */
+void place_follow(struct place *p, const struct engine *e, u32 tid);
+
+#endif

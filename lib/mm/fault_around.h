@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * How much to bring in with a missing page. The fault task keeps one struct
+ * fault_streams and asks at every fault; nobody else touches it.
+ *
+ * W1. What a stream installs beyond the page of the fault is at most a quarter of what
+ *     was touched in its order before, or FAULT_AROUND_FIRST pages if that is more.
+ * W2. In an area where streams keep failing to go on, a fault brings in one page.
+ */
+#ifndef SHADOWMM_MM_FAULT_AROUND_H
+#define SHADOWMM_MM_FAULT_AROUND_H
+
+#include "lib/mm/mm.h"
+
+#define FAULT_AROUND_FIRST 16 /* pages of the first window in an area */
+#define NR_STREAMS	   16
+
+/* Faults that follow each other. Addresses in bytes. */
+struct fault_stream {
+	unsigned long start,
+		end;	      /* installed in a row: the next fault is at either end */
+	unsigned long last;   /* the last page installed */
+	unsigned long stride; /* from the page before it; 0: not known. May be negative */
+	unsigned int window;  /* pages of the last window */
+	unsigned int hits;    /* faults that came a stride after the last */
+	unsigned int used;    /* fault_streams.clock then */
+};
+
+struct fault_streams {
+	struct fault_stream s[NR_STREAMS];
+	unsigned int clock;
+};
+
+/* Fill @plan for a fault at page-aligned @addr inside @vma, and remember it. */
+void fault_around(struct fault_streams *streams, const struct vm_area_struct *vma,
+		  unsigned long addr, struct fault_plan *plan);
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Background work of the engine: nobody waits for it. */
+#ifndef SHADOWMM_RECLAIM_RECLAIM_H
+#define SHADOWMM_RECLAIM_RECLAIM_H
+
+#include "lib/base/engine.h"
+
+/* First code of the pool task, a thread of smm-fault on engine->stack_pool. Keeps
+ * e->pool filled. Never returns. @arg: struct engine. */
+void pool_task(void *arg);
+
+#endif
