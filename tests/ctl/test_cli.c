@@ -128,8 +128,11 @@ Test(cli, run_checks_its_options)
 	expect_usage(tool("run", "--policy=both", "true", NULL));
 	expect_usage(tool("run", "--intercept=", "true", NULL));
 	expect_usage(tool("run", "--fault-around=0", "true", NULL));
-	expect_usage(tool("run", "--fault-around=65", "true", NULL));
+	expect_usage(tool("run", "--fault-around=513", "true", NULL));
 	expect_usage(tool("run", "--fault-around=8x", "true", NULL));
+	expect_usage(tool("run", "--fault-around=automatic", "true", NULL));
+	expect_usage(tool("run", "--pool=", "true", NULL));
+	expect_usage(tool("run", "--pool=1x", "true", NULL));
 	expect_usage(tool("run", "--min-own=", "true", NULL));
 	expect_usage(tool("run", "--min-own=-1", "true", NULL));
 	expect_usage(tool("run", "--min-own=3kb", "true", NULL));
@@ -277,14 +280,15 @@ Test(cli, run_translates_its_options)
 	snprintf(log, sizeof(log), "%s/log", c.base);
 	cr_assert_eq(chdir(c.base), 0);
 	r = tool("run", "--intercept=all", "--policy", "track", "--fault-around=16",
-		 "--min-own=2m", "--verify-at-exit", "log", "--quiet", "-v", "--",
-		 "/usr/bin/env", NULL);
+		 "--min-own=2m", "--pool=1m", "--verify-at-exit", "log", "--quiet", "-v",
+		 "--", "/usr/bin/env", NULL);
 	snprintf(list, sizeof(list), "%s:libm.so.6", some_library());
 	expect_env(r.out, "LD_PRELOAD", list);
 	expect_env(r.out, "SHADOWMM_INTERCEPT", "all");
 	expect_env(r.out, "SHADOWMM_POLICY", "track");
 	expect_env(r.out, "SHADOWMM_FAULT_AROUND", "16");
 	expect_env(r.out, "SHADOWMM_MIN_OWN", "2097152");
+	expect_env(r.out, "SHADOWMM_POOL", "1048576");
 	expect_env(r.out, "SHADOWMM_VERIFY_AT_EXIT", log);
 	expect_env(r.out, "SHADOWMM_QUIET", "1");
 	expect_env(r.out, "SHADOWMM_VERBOSE", "1");

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -113,6 +114,43 @@ Test(fallbacks, fault_around_one)
 {
 	same_one("first_touch", NULL, "SHADOWMM_FAULT_AROUND=1");
 	mode_is(NULL, "SHADOWMM_FAULT_AROUND=1", "own", "null");
+}
+
+Test(fallbacks, fault_around_fixed)
+{
+	same_one("first_touch", NULL, "SHADOWMM_FAULT_AROUND=64");
+	same_one("fork_data", NULL, "SHADOWMM_FAULT_AROUND=512");
+}
+
+Test(fallbacks, pool_off)
+{
+	same_one("first_touch", NULL, "SHADOWMM_POOL=off");
+}
+
+/* Smaller than a window, and than what is touched: dry most of the time. */
+Test(fallbacks, pool_of_five_pages)
+{
+	same_one("first_touch", NULL, "SHADOWMM_POOL=20480");
+	same_one("fork_data", NULL, "SHADOWMM_POOL=20480");
+}
+
+Test(fallbacks, pool_filled_at_once)
+{
+	same_one("first_touch", NULL, "SHADOWMM_POOL=67108864");
+	same_one("fork_data", NULL, "SHADOWMM_POOL=67108864");
+}
+
+static void limit_address_space(void)
+{
+	const struct rlimit limit = { 4UL << 30, 4UL << 30 };
+
+	if (setrlimit(RLIMIT_AS, &limit))
+		_exit(125);
+}
+
+Test(fallbacks, no_pool_below_a_limit)
+{
+	same_one("first_touch", limit_address_space, "SHADOWMM_POOL=4294967296");
 }
 
 Test(fallbacks, no_device_is_enough)
@@ -249,9 +287,12 @@ Test(fallbacks, bad_values)
 		"SHADOWMM_INTERCEPT=sites",
 		"SHADOWMM_POLICY=Own",
 		"SHADOWMM_FAULT_AROUND=0",
-		"SHADOWMM_FAULT_AROUND=65",
+		"SHADOWMM_FAULT_AROUND=513",
+		"SHADOWMM_FAULT_AROUND=on",
 		"SHADOWMM_FAULT_AROUND=4k",
 		"SHADOWMM_FAULT_AROUND=-1",
+		"SHADOWMM_POOL=1m",
+		"SHADOWMM_POOL=always",
 		"SHADOWMM_MIN_OWN=-1",
 		"SHADOWMM_MIN_OWN=128k",
 		"SHADOWMM_MIN_OWN=9999999999999999999",

@@ -14,13 +14,15 @@
 
 #include "cli.h"
 
-#define FAULT_AROUND_MAX 64 /* pages; FAULT_AROUND_PAGES of the library */
+#define FAULT_AROUND_MAX 512 /* pages; the same in the library */
 
 const char cmd_run_options[] =
 	"  --intercept=site|all   patch system-call sites, or trap every other call as "
 	"well\n"
 	"  --policy=own|track     page anonymous memory ourselves, or only follow it\n"
-	"  --fault-around=N       pages brought in per fault, 1 to 64\n"
+	"  --fault-around=N       pages brought in per fault: auto, off, or 1 to 512\n"
+	"  --pool=SIZE            hold SIZE bytes of zeroed pages ready: auto, off, or "
+	"(k, m, g)\n"
 	"  --min-own=SIZE         page only areas of at least SIZE bytes (k, m, g)\n"
 	"  --verify-at-exit FILE  append a line to FILE when a process ends\n"
 	"  --quiet                say nothing about running with less\n"
@@ -31,6 +33,7 @@ enum {
 	OPT_POLICY,
 	OPT_FAULT_AROUND,
 	OPT_MIN_OWN,
+	OPT_POOL,
 	OPT_VERIFY,
 	OPT_QUIET,
 };
@@ -39,6 +42,7 @@ static const struct option options[] = {
 	{ "intercept", required_argument, NULL, OPT_INTERCEPT },
 	{ "policy", required_argument, NULL, OPT_POLICY },
 	{ "fault-around", required_argument, NULL, OPT_FAULT_AROUND },
+	{ "pool", required_argument, NULL, OPT_POOL },
 	{ "min-own", required_argument, NULL, OPT_MIN_OWN },
 	{ "verify-at-exit", required_argument, NULL, OPT_VERIFY },
 	{ "quiet", no_argument, NULL, OPT_QUIET },
@@ -64,15 +68,20 @@ static int set_choice(const char *option, const char *name, const char *value,
 	return set_env(name, value);
 }
 
+static bool is_word(const char *value)
+{
+	return !strcmp(value, "auto") || !strcmp(value, "off");
+}
+
 static int set_fault_around(const char *value)
 {
 	char *end;
 	unsigned long n = strspn(value, "0123456789") ? strtoul(value, &end, 10) : 0;
 
-	if (n < 1 || n > FAULT_AROUND_MAX || *end)
-		return cli_usage(
-			"run: --fault-around: %s: not a number of pages: give 1 to %d",
-			value, FAULT_AROUND_MAX);
+	if (!is_word(value) && (n < 1 || n > FAULT_AROUND_MAX || *end))
+		return cli_usage("run: --fault-around: %s: not a number of pages: give 1 "
+				 "to %d, auto or off",
+				 value, FAULT_AROUND_MAX);
 	return set_env("SHADOWMM_FAULT_AROUND", value);
 }
 
@@ -100,18 +109,24 @@ static bool parse_size(const char *text, unsigned long *bytes)
 	return *bytes >> 10 * (unit - suffix + 1) == value;
 }
 
-static int set_min_own(const char *value)
+static int set_size(const char *option, const char *name, const char *value)
 {
 	unsigned long bytes;
 	char text[32];
 
 	if (!parse_size(value, &bytes))
 		return cli_usage(
-			"run: --min-own: %s: not a size: give a number of bytes, with "
+			"run: --%s: %s: not a size: give a number of bytes, with "
 			"k, m or g for powers of 1024",
-			value);
+			option, value);
 	snprintf(text, sizeof(text), "%lu", bytes);
-	return set_env("SHADOWMM_MIN_OWN", text);
+	return set_env(name, text);
+}
+
+static int set_pool(const char *value)
+{
+	return is_word(value) ? set_env("SHADOWMM_POOL", value)
+			      : set_size("pool", "SHADOWMM_POOL", value);
 }
 
 /* Found out now: the processes can only fail silently at their end. */
@@ -149,7 +164,9 @@ static int set_option(int opt, char **argv)
 	case OPT_FAULT_AROUND:
 		return set_fault_around(optarg);
 	case OPT_MIN_OWN:
-		return set_min_own(optarg);
+		return set_size("min-own", "SHADOWMM_MIN_OWN", optarg);
+	case OPT_POOL:
+		return set_pool(optarg);
 	case OPT_VERIFY:
 		return set_verify(optarg);
 	case OPT_QUIET:

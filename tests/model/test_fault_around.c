@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The windows that fault_around() chooses for faults in some order. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/mm/fault_around.h"
+
+#define BASE  0x100000000UL
+#define AREA  (1UL << 30)
+#define PAGES (AREA / PAGE_SIZE)
+
+static struct fault_streams streams;
+static struct vma_stat stat;
+static struct vm_area_struct vma;
+static unsigned char *there; /* pages installed */
+static unsigned long touched, installed, faults;
+
+static void setup(void)
+{
+	memset(&streams, 0, sizeof(streams));
+	stat = (struct vma_stat){ .refs = 1 };
+	vma = (struct vm_area_struct){ .vm_start = BASE,
+				       .vm_end = BASE + AREA,
+				       .stat = &stat };
+	there = calloc(PAGES, 1);
+	touched = installed = faults = 0;
+}
+
+static void teardown(void)
+{
+	free(there);
+}
+
+TestSuite(around, .init = setup, .fini = teardown, .timeout = 20);
+
+static void install(unsigned long start, unsigned long end)
+{
+	cr_assert(start >= vma.vm_start && end <= vma.vm_end && start < end);
+	for (unsigned long p = start; p < end; p += PAGE_SIZE) {
+		unsigned long i = (p - BASE) / PAGE_SIZE;
+
+		installed += !there[i];
+		there[i] = 1;
+	}
+}
+
+static struct fault_plan plan;
+
+static void fault(unsigned long page)
+{
+	unsigned long addr = BASE + page * PAGE_SIZE;
+
+	fault_around(&streams, &vma, addr, &plan);
+	cr_assert(plan.start <= addr && addr < plan.end);
+	install(plan.start, plan.end);
+	for (unsigned int i = 1; i <= plan.count; i++)
+		install(addr + i * plan.stride, addr + i * plan.stride + PAGE_SIZE);
+	faults++;
+}
+
+static void touch(unsigned long page)
+{
+	touched++;
+	if (!there[page])
+		fault(page);
+}
+
+static void expect_waste_below(unsigned long percent)
+{
+	cr_expect(installed * 100 <= touched * (100 + percent) + 100 * FAULT_AROUND_FIRST,
+		  "%lu pages touched, %lu installed", touched, installed);
+}
+
+Test(around, forwards)
+{
+	for (unsigned long i = 0; i < 65536; i++) {
+		touch(i);
+		cr_assert(installed <= touched + max(touched / 4 + 1, 16UL));
+	}
+	cr_expect_lt(faults, 160);
+	cr_expect_eq(plan.end - plan.start, FAULT_AROUND_MAX * PAGE_SIZE);
+}
+
+Test(around, backwards)
+{
+	for (unsigned long i = 65536; i--;)
+		touch(i);
+	cr_expect_lt(faults, 160);
+	expect_waste_below(26);
+}
+
+Test(around, strided)
+{
+	for (unsigned long i = 0; i < PAGES; i += 37)
+		touch(i);
+	cr_expect_lt(faults, touched / 10);
+	expect_waste_below(26);
+}
+
+Test(around, strided_backwards)
+{
+	for (unsigned long i = PAGES - 1; i >= 100; i -= 100)
+		touch(i);
+	cr_expect_lt(faults, touched / 10);
+	expect_waste_below(26);
+}
+
+Test(around, at_random)
+{
+	unsigned long x = 88172645463325252UL;
+
+	for (int i = 0; i < 20000; i++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		touch(x % PAGES);
+	}
+	expect_waste_below(2);
+	cr_expect_eq(plan.end - plan.start, PAGE_SIZE);
+}
+
+Test(around, several_streams_at_once)
+{
+	for (unsigned long i = 0; i < 16384; i++)
+		for (unsigned long s = 0; s < 8; s++)
+			touch(s * (PAGES / 8) + i);
+	cr_expect_lt(faults, 8 * 100);
+	expect_waste_below(26);
+}
+
+Test(around, order_after_disorder)
+{
+	for (unsigned long i = 0; i < 100; i++)
+		touch(i * i * 7 % 5000);
+	faults = 0;
+	for (unsigned long i = 100000; i < 116384; i++)
+		touch(i);
+	cr_expect_lt(faults, 100);
+}
+
+Test(around, not_past_the_area)
+{
+	vma.vm_end = BASE + 20 * PAGE_SIZE;
+	touch(3);
+	cr_expect(plan.start == BASE + 3 * PAGE_SIZE &&
+		  plan.end == BASE + 19 * PAGE_SIZE);
+	touch(19);
+	cr_expect_eq(plan.end, vma.vm_end);
+	touch(2);
+	cr_expect_eq(plan.start, BASE);
+}
+
+Test(around, a_stack_starts_small)
+{
+	vma.vm_flags = VM_NOHUGEPAGE;
+	touch(1000);
+	cr_expect_eq(plan.end - plan.start, 2 * PAGE_SIZE);
+}
+
+Test(around, an_area_without_counters)
+{
+	vma.stat = NULL;
+	for (unsigned long i = 0; i < 4096; i++)
+		touch(i);
+	cr_expect_lt(faults, 60);
+}
