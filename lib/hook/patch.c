@@ -192,6 +192,36 @@ int patch_range(unsigned long start, unsigned long end, unsigned long prot)
 	return err ? err : ret;
 }
 
+int patch_known(unsigned long start, unsigned long end, unsigned long prot,
+		const u32 *offset, unsigned int nr)
+{
+	struct scan_match m;
+	int done = 0, err;
+
+	patch_lock();
+	for (unsigned int i = 0; i < nr && offset[i] < end - start - 1; i++) {
+		unsigned long addr = start + offset[i];
+
+		done += scan_next(addr, start, addr + 2, &m) &&
+			!patch_site(&m, start, end, prot);
+	}
+	stat_add(stat->sites, done);
+	err = patch_unlock();
+	return err ? err : done;
+}
+
+unsigned int patch_list(unsigned long start, unsigned long end, u32 *offset,
+			unsigned int max)
+{
+	const struct site_chunk *c = &first_chunk;
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < c->nr && n < max; i++)
+		if (c->sites[i].addr >= start && c->sites[i].addr < end)
+			offset[n++] = (u32)(c->sites[i].addr - start);
+	return n;
+}
+
 static int __patch_function(unsigned long func, unsigned long to)
 {
 	const unsigned long stub = thunk_stub(func, to);

@@ -33,6 +33,15 @@ int patch_init(struct smm_stat *stat);
  */
 int patch_range(unsigned long start, unsigned long end, unsigned long prot);
 /*
+ * The same for a text whose sites are known: their offsets from @start. Returns how many
+ * of the @nr were there; if that is not all, scan it.
+ */
+int patch_known(unsigned long start, unsigned long end, unsigned long prot,
+		const u32 *offset, unsigned int nr);
+/* The offsets of the sites patched in [start, end), at most @max. Returns how many. */
+unsigned int patch_list(unsigned long start, unsigned long end, u32 *offset,
+			unsigned int max);
+/*
  * Replace the function at @func, for ever, by a jump to @to (same signature). The text
  * around it is mapped PROT_READ | PROT_EXEC. 0 or -errno; -ENOSPC if @to is out of reach.
  * Used for _exit(), whose call sites have their number in a register.

@@ -7,6 +7,7 @@
 #include "lib/base/string.h"
 #include "lib/hook/patch.h"
 #include "lib/hook/setxid.h"
+#include "lib/hook/sitecache.h"
 #include "lib/hook/start.h"
 #include "lib/hook/state.h"
 #include "lib/hook/sud.h"
@@ -23,12 +24,18 @@ static char boot_arena[BOOT_ARENA] __attribute__((aligned(4096)));
 
 /* Executable file mappings found at start; a program has a few dozen. */
 #define MAX_TEXTS 512
-static struct {
+static struct text {
 	unsigned long start, end;
+	unsigned long pgoff;
+	struct file_id file; /* ino 0: not worth remembering */
 } texts[MAX_TEXTS];
 static unsigned int nr_texts;
 
 static unsigned long self_start, self_end; /* our own text */
+static struct file_id self_file;
+
+#define REMEMBER_FROM (256UL << 10) /* bytes of text: less is as quickly looked through \
+				     */
 
 static unsigned long ldso_base, phdr, phnum; /* AT_BASE, AT_PHDR, AT_PHNUM */
 
@@ -103,12 +110,15 @@ static void note_image(const struct area_desc *d, unsigned long self)
 	if (ours) {
 		self_start = d->start;
 		self_end = d->end;
+		file_id_of(d, &self_file);
 	}
 	if ((d->vm_flags & VM_ACCESS_FLAGS) != (VM_READ | VM_EXEC) || !d->ino || ours ||
 	    nr_texts == MAX_TEXTS)
 		return;
-	texts[nr_texts].start = d->start;
-	texts[nr_texts++].end = d->end;
+	texts[nr_texts] = (struct text){ d->start, d->end, d->pgoff, { .ino = 0 } };
+	if (d->end - d->start >= REMEMBER_FROM && !file_id_of(d, &texts[nr_texts].file))
+		texts[nr_texts].file.ino = 0;
+	nr_texts++;
 }
 
 static enum track_reason reason_at_start(const struct area_desc *d)
@@ -188,6 +198,29 @@ static void start_dispatch(unsigned long in_libc)
 		smm.engine.degraded = "Syscall User Dispatch is not available";
 }
 
+/* As patch_range(), with the help of what another process has found out. */
+static void patch_text(const struct text *t)
+{
+	static struct site_list list;
+	const struct site_key key = { t->file, self_file, t->pgoff, t->end - t->start };
+	const char *dir = smm.engine.opt.socket_dir;
+	/* With --intercept=all other calls are wanted as well. */
+	bool remember = t->file.ino && self_file.ino && !smm.engine.opt.intercept_all;
+	unsigned long refused = smm.stat.sites_refused;
+
+	if (remember && sitecache_load(dir, &key, &list) &&
+	    patch_known(t->start, t->end, PROT_READ | PROT_EXEC, list.offset,
+			(unsigned int)list.nr) == (int)list.nr)
+		return;
+	if (patch_range(t->start, t->end, PROT_READ | PROT_EXEC) < 0 || !remember ||
+	    smm.stat.sites_refused != refused)
+		return;
+	list = (struct site_list){ .magic = SITECACHE_MAGIC, .key = key };
+	list.nr = patch_list(t->start, t->end, list.offset, SITES_REMEMBERED);
+	if (list.nr < SITES_REMEMBERED)
+		sitecache_save(dir, &list);
+}
+
 bool start_patching(void)
 {
 	unsigned long exit_func;
@@ -199,7 +232,7 @@ bool start_patching(void)
 	find_loader();
 	mmap_write_lock(0, 0);
 	for (unsigned int i = 0; i < nr_texts; i++)
-		patch_range(texts[i].start, texts[i].end, PROT_READ | PROT_EXEC);
+		patch_text(&texts[i]);
 	exit_func = lookup_libc("_exit");
 	if (exit_func)
 		patch_function(exit_func, (unsigned long)hook_exit);
