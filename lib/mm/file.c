@@ -36,17 +36,10 @@ struct vma_file *vma_file_get(struct mm_struct *mm, unsigned int major,
 	return file;
 }
 
-static void file_free_rcu(struct rcu_head *head)
-{
-	struct vma_file *file = container_of(head, struct vma_file, rcu);
-
-	kmem_cache_free(kmem_cache_of(file), file);
-}
-
 void vma_file_put(struct mm_struct *mm, struct vma_file *file)
 {
 	if (!--file->refs)
-		rcu_defer(&mm->rcu, &file->rcu, file_free_rcu);
+		kmem_cache_free_rcu(kmem_cache_of(file), &mm->rcu, file, &file->rcu);
 }
 
 bool same_file(const struct vma_file *a, const struct vma_file *b)
