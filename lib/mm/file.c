@@ -5,12 +5,16 @@
 
 /* Most names are short, but PATH_MAX occurs. */
 static const unsigned short file_size[NR_FILE_SIZES] = { 64, 96, 128, 256, 1008, 4032 };
+static const char *const file_cache_name[NR_FILE_SIZES] = {
+	"vma_file-64",	"vma_file-96",	 "vma_file-128",
+	"vma_file-256", "vma_file-1008", "vma_file-4032",
+};
 
 void file_caches_init(struct mm_struct *mm)
 {
 	for (int i = 0; i < NR_FILE_SIZES; i++)
-		kmem_cache_init(&mm->file_cache[i], &mm->arena, "vma_file", file_size[i],
-				8);
+		kmem_cache_init(&mm->file_cache[i], &mm->arena, file_cache_name[i],
+				file_size[i], 8);
 }
 
 struct vma_file *vma_file_get(struct mm_struct *mm, unsigned int major,
