@@ -180,6 +180,29 @@ Test(slab, large_objects_get_slabs_of_several_pages)
 	}
 }
 
+/* Memory may hold what once was the header of a slab. */
+Test(slab, stale_headers_do_not_mislead)
+{
+	const size_t size = 256 << 10;
+	struct kmem_cache c, *stale = (void *)1;
+	struct arena a;
+	char *mem, *obj;
+
+	arena_init(&a);
+	mem = memory_get(size, 0);
+	for (char *page = mem; page < mem + size; page += PAGE_SIZE)
+		*(struct slab *)page = (struct slab){
+			.magic = (unsigned long)page ^ SLAB_MAGIC,
+			.cache = stale,
+		};
+	arena_add(&a, mem, size);
+	kmem_cache_init(&c, &a, "test", 3000, 8);
+	cr_assert_gt(c.order, 0);
+	while ((obj = kmem_cache_alloc(&c)))
+		cr_expect_eq(kmem_cache_of(obj), &c);
+	memory_free();
+}
+
 Test(slab, what_no_cache_can_hold_is_refused)
 {
 	struct kmem_cache c;
