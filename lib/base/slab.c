@@ -255,9 +255,8 @@ struct kmem_cache *kmem_cache_of(const void *obj)
 
 static void cache_finish(struct kmem_cache *c);
 
-static void free_deferred(struct rcu_head *head)
+static inline void finish_deferred(struct kmem_cache *c, struct rcu_head *head)
 {
-	struct kmem_cache *c = kmem_cache_of(head);
 	char *obj = (char *)head - c->rcu_offset;
 
 	c->nr_deferred--;
@@ -267,6 +266,19 @@ static void free_deferred(struct rcu_head *head)
 		cache_finish(c);
 }
 
+static void free_deferred(struct rcu_head *head)
+{
+	finish_deferred(kmem_cache_of(head), head);
+}
+
+/* Of a slab of one page there is no need to look for the start. */
+static void free_deferred_page(struct rcu_head *head)
+{
+	const struct slab *slab = (struct slab *)((unsigned long)head & PAGE_MASK);
+
+	finish_deferred(slab->cache, head);
+}
+
 void kmem_cache_free_rcu(struct kmem_cache *c, struct rcu_domain *d, void *obj,
 			 struct rcu_head *head)
 {
@@ -274,10 +286,20 @@ void kmem_cache_free_rcu(struct kmem_cache *c, struct rcu_domain *d, void *obj,
 		return;
 	c->rcu_offset = (u16)((char *)head - (char *)obj);
 	c->nr_deferred++;
-	rcu_defer(d, head, free_deferred);
+	rcu_defer(d, head, c->order ? free_deferred : free_deferred_page);
 }
 
 /* --- reserve, shrink --------------------------------------------------------------- */
+
+static void release_one(struct kmem_cache *c)
+{
+	if (list_empty(&c->blank)) {
+		slab_release(c, slab_entry(c->empty.next));
+	} else {
+		free_block(c->arena, take_blank(c));
+		forget_slab(c);
+	}
+}
 
 int kmem_cache_reserve_slow(struct kmem_cache *c, size_t n)
 {
@@ -287,6 +309,8 @@ int kmem_cache_reserve_slow(struct kmem_cache *c, size_t n)
 			return -ENOMEM;
 		}
 	}
+	while (c->nr_empty > SLAB_KEEP_EMPTY && kmem_cache_nr_free(c) - n > slab_slack(c))
+		release_one(c);
 	return 0;
 }
 
@@ -304,12 +328,7 @@ size_t kmem_cache_shrink(struct kmem_cache *c)
 	magazine_flush(c, &c->loaded);
 	magazine_flush(c, &c->previous);
 	while (c->nr_empty && may_release(c)) {
-		if (list_empty(&c->empty)) {
-			free_block(c->arena, take_blank(c));
-			forget_slab(c);
-		} else {
-			slab_release(c, slab_entry(c->empty.next));
-		}
+		release_one(c);
 		pages += 1UL << c->order;
 	}
 	return pages;

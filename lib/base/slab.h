@@ -125,16 +125,25 @@ static inline size_t kmem_cache_nr_free(const struct kmem_cache *c)
 	return READ_ONCE(c->capacity) - READ_ONCE(c->nr_active);
 }
 
+/* Private: what kmem_cache_reserve() does when it needs slabs, or has too many. */
+static inline size_t slab_slack(const struct kmem_cache *c)
+{
+	return (SLAB_KEEP_EMPTY + 1UL) * c->per_slab;
+}
+
+int kmem_cache_reserve_slow(struct kmem_cache *c, size_t n);
+
 /*
  * From now on @n objects can be had without a further page, whatever is freed meanwhile.
- * Replaces an earlier reserve. 0, or -ENOMEM: kmem_cache_missing() says how much.
+ * Replaces an earlier reserve, and gives back what only that one needed. 0, or -ENOMEM:
+ * kmem_cache_missing() says how much.
  */
-/* Private: what kmem_cache_reserve() does when it needs slabs. */
-int kmem_cache_reserve_slow(struct kmem_cache *c, size_t n);
 static inline int kmem_cache_reserve(struct kmem_cache *c, size_t n)
 {
+	size_t more = kmem_cache_nr_free(c) - n; /* wraps if it is less */
+
 	c->reserved = n;
-	return likely(kmem_cache_nr_free(c) >= n) ? 0 : kmem_cache_reserve_slow(c, n);
+	return likely(more <= slab_slack(c)) ? 0 : kmem_cache_reserve_slow(c, n);
 }
 /* Bytes of pages to have @n objects available. */
 size_t kmem_cache_missing(const struct kmem_cache *c, size_t n);

@@ -101,9 +101,18 @@ static size_t prepare_areas(struct mm_struct *mm, size_t n)
 	return (arena_size_for(missing) + CHUNK / 2 + CHUNK - 1) & ~(CHUNK - 1);
 }
 
+/* A few pages cannot be many areas: no need to look. */
+static size_t most_areas(const struct mm_struct *mm, unsigned long start,
+			 unsigned long end)
+{
+	unsigned long pages = (end - start + PAGE_SIZE - 1) >> PAGE_SHIFT;
+
+	return pages < UNMAP_AREAS ? pages + 1 : mm_count_areas(mm, start, end);
+}
+
 size_t mm_prepare(struct mm_struct *mm, unsigned long start, unsigned long len)
 {
-	return prepare_areas(mm, mm_count_areas(mm, start, range_end(start, len)));
+	return prepare_areas(mm, most_areas(mm, start, range_end(start, len)));
 }
 
 size_t mm_prepare_unmap(struct mm_struct *mm)

@@ -356,6 +356,25 @@ Test(reserve, is_not_given_back_by_what_is_freed_meanwhile)
 	memory_free();
 }
 
+Test(reserve, a_smaller_one_gives_back_what_the_larger_one_took)
+{
+	struct kmem_cache c;
+	struct arena a;
+	size_t free;
+
+	memory_arena(&a, 1 << 20, 0);
+	kmem_cache_init(&c, &a, "test", 300, 8);
+	free = a.free;
+	cr_assert_eq(kmem_cache_reserve(&c, 1000), 0);
+	cr_expect_lt(a.free, free - 1000 * 300);
+	cr_assert_eq(kmem_cache_reserve(&c, 20), 0);
+	cr_expect_geq(kmem_cache_nr_free(&c), 20);
+	cr_expect_leq(c.nr_slabs, 3U + SLAB_KEEP_EMPTY + 20U / c.per_slab);
+	cr_expect_eq(a.free, free - c.nr_slabs * slab_size(&c));
+	CHECK_CACHE(&c);
+	memory_free();
+}
+
 /* Whatever is left, exactly what was promised can be had, and for all sizes. */
 Test(reserve, is_exact_for_every_amount_of_memory)
 {
