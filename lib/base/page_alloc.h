@@ -49,6 +49,12 @@ struct arena {
 	size_t total;	 /* bytes ever added, descriptors included */
 	size_t free;	 /* bytes that can be handed out */
 	size_t max_used; /* most bytes that were in use at a time, descriptors included */
+	/*
+	 * Lists of slabs and blocks are being changed. Found set by the next holder of
+	 * the lock, the last one died in between (a vfork child may): nothing is taken
+	 * from here or given back any more, so that nothing is handed out twice.
+	 */
+	bool busy;
 	struct kmem_cache *caches;	/* all of this arena, newest first */
 	struct kmem_cache *cache_cache; /* where kmem_cache_create() finds a struct */
 	/*
@@ -80,6 +86,23 @@ void *block_address(struct arena_page *page);
 void free_block(struct arena *a, struct arena_page *page);
 /* @mem and @order are those of alloc_pages(). Coalesces with the free buddies. */
 void free_pages(struct arena *a, void *mem, unsigned int order);
+
+/* Around every change of lists. False: somebody died in one; leave everything alone. */
+static inline bool arena_enter(struct arena *a)
+{
+	if (unlikely(a->busy))
+		return false;
+	a->busy = true;
+	barrier();
+	return true;
+}
+
+static inline void arena_leave(struct arena *a)
+{
+	barrier();
+	a->busy = false;
+}
+
 /* What is wrong with the lists and descriptors, or NULL. For tests. */
 const char *validate_arena(const struct arena *a);
 

@@ -122,7 +122,7 @@ static void *slab_carve(struct kmem_cache *c, struct slab *slab)
 	return obj;
 }
 
-static void *slab_alloc(struct kmem_cache *c)
+static void *__slab_alloc(struct kmem_cache *c)
 {
 	struct slab *slab;
 	void *obj;
@@ -139,6 +139,17 @@ static void *slab_alloc(struct kmem_cache *c)
 		list_move(&slab->list, &c->full);
 		c->nr_partial--;
 	}
+	return obj;
+}
+
+static void *slab_alloc(struct kmem_cache *c)
+{
+	void *obj;
+
+	if (!arena_enter(c->arena))
+		return NULL;
+	obj = __slab_alloc(c);
+	arena_leave(c->arena);
 	return obj;
 }
 
@@ -181,12 +192,14 @@ static void magazine_swap(struct kmem_cache *c)
 	c->previous = m;
 }
 
+/* Whoever dies here leaves @nr wrong by one, so that only the link says what is there. */
 static void *magazine_alloc(struct kmem_cache *c)
 {
 	void *obj;
 
-	if (unlikely(!c->loaded.nr)) {
-		if (!c->previous.nr)
+	if (unlikely(!c->loaded.objects)) {
+		c->loaded.nr = 0;
+		if (!c->previous.objects)
 			return slab_alloc(c);
 		magazine_swap(c);
 	}
@@ -198,9 +211,12 @@ static void *magazine_alloc(struct kmem_cache *c)
 
 static void magazine_free(struct kmem_cache *c, void *obj)
 {
-	if (unlikely(c->loaded.nr == MAGAZINE_SIZE)) {
+	if (unlikely(c->loaded.nr >= MAGAZINE_SIZE)) {
+		if (!arena_enter(c->arena))
+			return;
 		magazine_flush(c, &c->previous);
 		magazine_swap(c);
+		arena_leave(c->arena);
 	}
 	*link_of(c, obj) = c->loaded.objects;
 	c->loaded.objects = obj;
@@ -303,15 +319,17 @@ static void release_one(struct kmem_cache *c)
 
 int kmem_cache_reserve_slow(struct kmem_cache *c, size_t n)
 {
-	while (kmem_cache_nr_free(c) < n) {
-		if (!cache_grow(c)) {
-			c->reserved = kmem_cache_nr_free(c);
-			return -ENOMEM;
-		}
-	}
-	while (c->nr_empty > SLAB_KEEP_EMPTY && kmem_cache_nr_free(c) - n > slab_slack(c))
+	if (!arena_enter(c->arena))
+		return -ENOMEM;
+	while (kmem_cache_nr_free(c) < n && cache_grow(c))
+		;
+	while (c->nr_empty > SLAB_KEEP_EMPTY && kmem_cache_nr_free(c) > n + slab_slack(c))
 		release_one(c);
-	return 0;
+	arena_leave(c->arena);
+	if (kmem_cache_nr_free(c) >= n)
+		return 0;
+	c->reserved = kmem_cache_nr_free(c);
+	return -ENOMEM;
 }
 
 size_t kmem_cache_missing(const struct kmem_cache *c, size_t n)
@@ -325,12 +343,15 @@ size_t kmem_cache_shrink(struct kmem_cache *c)
 {
 	size_t pages = 0;
 
+	if (!arena_enter(c->arena))
+		return 0;
 	magazine_flush(c, &c->loaded);
 	magazine_flush(c, &c->previous);
 	while (c->nr_empty && may_release(c)) {
 		release_one(c);
 		pages += 1UL << c->order;
 	}
+	arena_leave(c->arena);
 	return pages;
 }
 
@@ -552,4 +573,13 @@ const char *validate_kmem_cache(const struct kmem_cache *c)
 	    c->nr_slabs * n != c->capacity)
 		return "wrong number of objects";
 	return NULL;
+}
+
+const char *validate_memory(const struct arena *a)
+{
+	const char *err = validate_arena(a);
+
+	for (const struct kmem_cache *c = a->caches; c && !err; c = c->next)
+		err = validate_kmem_cache(c);
+	return err;
 }

@@ -153,6 +153,8 @@ size_t kmem_cache_shrink(struct kmem_cache *c);
 size_t arena_shrink(struct arena *a);
 /* What is wrong with the lists and counts, or NULL. For tests. */
 const char *validate_kmem_cache(const struct kmem_cache *c);
+/* The same for the pages and all caches of an arena. */
+const char *validate_memory(const struct arena *a);
 
 static inline size_t slab_size(const struct kmem_cache *c)
 {

@@ -21,7 +21,7 @@ static void note_own_mapping(unsigned long addr, unsigned long len, unsigned lon
 
 /*
  * In proportion to what there is, so that the chunks, each an area of max_map_count, are
- * few: doubling at first, by a quarter when that is a lot. 15 chunks hold the model of a
+ * few: doubling at first, by a quarter when that is a lot. 20 chunks hold the model of a
  * million areas.
  */
 #define DOUBLE_BELOW (8UL << 20)
@@ -39,8 +39,12 @@ static long arena_map(size_t size)
 {
 	const unsigned long prot = PROT_READ | PROT_WRITE;
 	const unsigned long flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-	long mem = sys_mmap(NULL, size, prot, flags, -1, 0);
+	long mem;
 
+	/* A vfork child died while it changed the lists: the model ends here. */
+	if (smm.mm.arena.busy)
+		return -ENOTRECOVERABLE;
+	mem = sys_mmap(NULL, size, prot, flags, -1, 0);
 	if (IS_ERR_VALUE(mem))
 		return mem;
 	arena_add(&smm.mm.arena, (void *)mem, size);

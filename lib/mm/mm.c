@@ -59,8 +59,11 @@ static size_t try_reserve(struct mm_struct *mm, size_t n)
 /* 0 after reserving everything, or the bytes that are missing. */
 static size_t mm_reserve(struct mm_struct *mm, size_t n)
 {
-	size_t missing = try_reserve(mm, n);
+	size_t missing;
 
+	if (unlikely(mm->arena.busy))
+		return PAGE_SIZE;
+	missing = try_reserve(mm, n);
 	if (!missing)
 		return 0;
 	rcu_reap(&mm->rcu);

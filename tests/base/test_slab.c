@@ -399,6 +399,35 @@ Test(reserve, is_exact_for_every_amount_of_memory)
 		}
 }
 
+/* The holder of the lock was killed while it moved a slab or a block. */
+Test(reserve, nothing_is_trusted_after_a_death_in_between)
+{
+	static void *obj[3 * MAGAZINE_SIZE];
+	struct kmem_cache c;
+	struct arena a;
+	size_t free, n = 0;
+
+	memory_arena(&a, 1 << 20, 0);
+	kmem_cache_init(&c, &a, "test", 300, 8);
+	for (size_t i = 0; i < ARRAY_SIZE(obj); i++)
+		cr_assert_not_null(obj[i] = kmem_cache_alloc(&c));
+	free = a.free;
+	a.busy = true;
+	memset(&c.partial, 0xff, sizeof(c.partial));
+	memset(&c.full, 0xff, sizeof(c.full));
+	cr_expect_null(kmem_cache_alloc(&c));
+	for (size_t i = 0; i < ARRAY_SIZE(obj); i++)
+		kmem_cache_free(&c, obj[i]);
+	cr_expect_eq(kmem_cache_reserve(&c, 1000), -ENOMEM);
+	cr_expect_eq(kmem_cache_shrink(&c), 0);
+	cr_expect_eq(arena_shrink(&a), 0);
+	while (kmem_cache_alloc(&c))
+		n++;
+	cr_expect_eq(n, MAGAZINE_SIZE, "what the magazine held, once");
+	cr_expect_eq(a.free, free);
+	memory_free();
+}
+
 /* --- caches that come and go, deferred objects ------------------------------------- */
 
 struct thing {

@@ -99,9 +99,7 @@ static void check_valid(struct mm_struct *mm)
 	const char *err = validate_mm(mm);
 
 	if (!err)
-		err = validate_arena(&mm->arena);
-	for (struct kmem_cache *c = mm->arena.caches; c && !err; c = c->next)
-		err = validate_kmem_cache(c);
+		err = validate_memory(&mm->arena);
 	cr_assert(!err, "%s", err);
 	while (nr_chunks)
 		free(chunks[--nr_chunks]);
