@@ -26,6 +26,8 @@
 	  SMM_CMD_NO_ARGS)                                                               \
 	X(maps, "", "every area, one consistent snapshot", SMM_CMD_NO_ARGS)              \
 	X(vma, "ADDR", "the first area that ends above ADDR (hexadecimal)", SMM_CMD_ARG) \
+	X(slabinfo, "", "the library's own memory: pages, caches, bytes per area",       \
+	  SMM_CMD_NO_ARGS)                                                               \
 	X(verify, "[repair]", "compare the shadow with the kernel's list of areas",      \
 	  SMM_CMD_OPT_ARG | SMM_CMD_LOCKS)                                               \
 	X(help, "", "the commands of this server", SMM_CMD_NO_ARGS)                      \
@@ -39,6 +41,9 @@
 	  "print the areas of a process, their policy and pages")                    \
 	X(vma, "[--json] PID ADDR", "print the first area that ends above ADDR")     \
 	X(stat, "[--json] PID", "print the memory descriptor and the counters")      \
+	X(slabinfo, "[--json] PID", "print the caches of the library's own memory")  \
+	X(slabtop, "[-d SECONDS] [-n COUNT] [--once] PID",                           \
+	  "watch the caches of the library's own memory")                            \
 	X(verify, "[--repair] [--json] {PID | --all}",                               \
 	  "compare the library's picture with the kernel's")                         \
 	X(check, "[--json]", "say what this kernel and this user allow")             \

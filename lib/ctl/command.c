@@ -33,6 +33,12 @@ static void cmd_vma(struct reply *r, const char *args)
 		show_vma(r, addr);
 }
 
+static void cmd_slabinfo(struct reply *r, const char *args)
+{
+	(void)args;
+	show_slabinfo(r);
+}
+
 static void cmd_verify(struct reply *r, const char *args)
 {
 	if (*args && strcmp(args, "repair") != 0)

@@ -39,6 +39,7 @@ void ctl_command(struct reply *r, char *line, size_t len);
 void show_hello(struct reply *r);
 void show_stat(struct reply *r);
 void show_maps(struct reply *r);
+void show_slabinfo(struct reply *r);
 void show_vma(struct reply *r, unsigned long addr);
 void show_area_desc(struct reply *r, const struct area_desc *d);
 /* "rwxp", as maps prints it. */

@@ -286,8 +286,8 @@ static void show_slab(struct reply *r, const char *comma, const struct kmem_cach
 	reply_printf(r, "%s{\"name\":", comma);
 	reply_json(r, c->name ? c->name : "");
 	reply_printf(r, ",\"size\":%lu,\"active\":%lu,\"free\":%lu,\"pages\":%lu}",
-		     c->size, READ_ONCE(c->nr_active), READ_ONCE(c->nr_free),
-		     READ_ONCE(c->nr_pages));
+		     c->size, READ_ONCE(c->nr_active), kmem_cache_nr_free(c),
+		     READ_ONCE(c->nr_slabs) << c->order);
 }
 
 static void show_memory(struct reply *r)

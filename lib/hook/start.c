@@ -137,11 +137,23 @@ out:
 	return ret == 0;
 }
 
+#ifdef SMM_DEBUG
+static void memory_broken(const char *line)
+{
+	sys_write(2, line, strlen(line));
+	sys_write(2, "\n", 1);
+	__builtin_trap();
+}
+#endif
+
 bool start_model(void)
 {
 	mutex_init(&smm.life, LOCK_LIFE);
 	mutex_init(&smm.mmap_lock, LOCK_MMAP);
 	mm_init(&smm.mm, boot_arena, sizeof(boot_arena));
+#ifdef SMM_DEBUG
+	smm.mm.arena.broken = memory_broken;
+#endif
 	smm.mm.min_own = smm.engine.opt.min_own;
 	smm.mm.track_by_option = !smm.engine.opt.own;
 	smm.engine.mm = &smm.mm;

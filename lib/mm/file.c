@@ -5,12 +5,16 @@
 
 /* Most names are short, but PATH_MAX occurs. */
 static const unsigned short file_size[NR_FILE_SIZES] = { 64, 96, 128, 256, 1008, 4032 };
+static const char *const file_cache_name[NR_FILE_SIZES] = {
+	"vma_file-64",	"vma_file-96",	 "vma_file-128",
+	"vma_file-256", "vma_file-1008", "vma_file-4032",
+};
 
 void file_caches_init(struct mm_struct *mm)
 {
 	for (int i = 0; i < NR_FILE_SIZES; i++)
-		kmem_cache_init(&mm->file_cache[i], &mm->arena, "vma_file", file_size[i],
-				8);
+		kmem_cache_init(&mm->file_cache[i], &mm->arena, file_cache_name[i],
+				file_size[i], 8);
 }
 
 struct vma_file *vma_file_get(struct mm_struct *mm, unsigned int major,
@@ -36,17 +40,10 @@ struct vma_file *vma_file_get(struct mm_struct *mm, unsigned int major,
 	return file;
 }
 
-static void file_free_rcu(struct rcu_head *head)
-{
-	struct vma_file *file = container_of(head, struct vma_file, rcu);
-
-	kmem_cache_free(kmem_cache_of(file), file);
-}
-
 void vma_file_put(struct mm_struct *mm, struct vma_file *file)
 {
 	if (!--file->refs)
-		rcu_defer(&mm->rcu, &file->rcu, file_free_rcu);
+		kmem_cache_free_rcu(kmem_cache_of(file), &mm->rcu, file, &file->rcu);
 }
 
 bool same_file(const struct vma_file *a, const struct vma_file *b)

@@ -180,7 +180,9 @@ struct mm_struct {
 	struct arena arena;
 	struct kmem_cache vma_cache, node_cache, stat_cache;
 	struct kmem_cache file_cache[NR_FILE_SIZES];
-	unsigned long txn;		      /* number of the last change begun */
+	unsigned long txn; /* number of the last change begun */
+	/* mm_prepare() has reserved for so many areas, if no change was begun since. */
+	unsigned long prepared_txn, prepared_areas;
 	u32 last_anon;			      /* last vm_area_struct.anon given out */
 	unsigned long fresh_start, fresh_end; /* mapped by the last call: untouched */
 	struct area_history history;

@@ -3,24 +3,10 @@
 
 /* --- references -------------------------------------------------------------------- */
 
-static void stat_free_rcu(struct rcu_head *head)
-{
-	struct vma_stat *stat = container_of(head, struct vma_stat, rcu);
-
-	kmem_cache_free(kmem_cache_of(stat), stat);
-}
-
 static void stat_put(struct mm_struct *mm, struct vma_stat *stat)
 {
 	if (stat && !--stat->refs)
-		rcu_defer(&mm->rcu, &stat->rcu, stat_free_rcu);
-}
-
-static void vma_free_rcu(struct rcu_head *head)
-{
-	struct vm_area_struct *vma = container_of(head, struct vm_area_struct, rcu);
-
-	kmem_cache_free(kmem_cache_of(vma), vma);
+		kmem_cache_free_rcu(&mm->stat_cache, &mm->rcu, stat, &stat->rcu);
 }
 
 static bool vma_is_ours(const struct vma_txn *t, const struct vm_area_struct *vma)
@@ -40,7 +26,7 @@ static void vma_retire(struct vma_txn *t, struct vm_area_struct *vma)
 	if (vma_is_ours(t, vma))
 		kmem_cache_free(&t->mm->vma_cache, vma);
 	else
-		rcu_defer(&t->mm->rcu, &vma->rcu, vma_free_rcu);
+		kmem_cache_free_rcu(&t->mm->vma_cache, &t->mm->rcu, vma, &vma->rcu);
 }
 
 static struct vm_area_struct *vma_copy(struct vma_txn *t,

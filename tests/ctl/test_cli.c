@@ -724,6 +724,78 @@ Test(cli, ps_of_all_users_needs_root)
 	cr_expect_eq(status, 2 << 8);
 }
 
+#define CACHE(name, bytes)                                                          \
+	"{\"name\":\"" name "\",\"object_size\":80,\"size\":80,\"order\":1,"        \
+	"\"per_slab\":100,\"active\":150,\"total\":300,\"deferred\":7,\"slabs\":3," \
+	"\"full\":1,\"partial\":1,\"empty\":1,\"bytes\":" bytes "}"
+#define SLABINFO                                                                   \
+	"{\"pid\":1,\"map_count\":20,\"bytes_per_area\":178,\"arena\":{\"total\":" \
+	"1048576,\"free\":1024,\"used\":2048,\"max_used\":4096,\"chunks\":2},"     \
+	"\"free_blocks\":[3,0,1],\"rcu\":{\"deferred\":9},\"caches\":[" CACHE(     \
+		"small", "4096") "," CACHE("large", "24576") "]}\n"
+
+Test(cli, slabinfo_looks_like_the_kernels)
+{
+	struct result r;
+
+	start(SLABINFO);
+	r = tool("slabinfo", pid_text, NULL);
+	cr_expect(holds(r.out, "# name            <active_objs> <num_objs> <objsize> "
+			       "<objperslab> <pagesperslab> : slabdata"),
+		  "%s", r.out);
+	cr_expect(holds(r.out,
+			"small                150    300     80  100    2 : slabdata "
+			"     2      3 :"),
+		  "%s", r.out);
+	cr_expect(holds(r.out, "free blocks      3 0 1 ("), "%s", r.out);
+	cr_expect(holds(r.out, "2.0K of 1.0M in 2 chunks, 4.0K at most"), "%s", r.out);
+	EXPECT(r, 0, "178 bytes for each of 20 areas\n", "");
+	r = tool("slabinfo", "--json", pid_text, NULL);
+	cr_expect_str_eq(r.out, SLABINFO);
+	EXPECT(r, 0, "", "");
+}
+
+static size_t times(const char *text, const char *what)
+{
+	size_t n = 0;
+
+	for (; (text = strstr(text, what)); text++)
+		n++;
+	return n;
+}
+
+Test(cli, slabtop_sorts_and_repeats)
+{
+	struct result r;
+
+	start(SLABINFO);
+	r = tool("slabtop", pid_text, NULL);
+	cr_expect_eq(times(r.out, "NAME\n"), 1, "no terminal: %s", r.out);
+	cr_expect_lt(strstr(r.out, "large"), strstr(r.out, "small"));
+	cr_expect_eq(times(r.out, "\033"), 0);
+	EXPECT(r, 0, "     300      150  50%       80        3      100    24.0K large\n",
+	       "");
+	r = tool("slabtop", "-n", "3", "-d", "0.01", pid_text, NULL);
+	cr_expect_eq(times(r.out, "NAME\n"), 3, "%s", r.out);
+	EXPECT(r, 0, "", "");
+	r = tool("slabtop", "--count=2", "--delay=0.01", "--once", pid_text, NULL);
+	cr_expect_eq(times(r.out, "NAME\n"), 1, "%s", r.out);
+	EXPECT(r, 0, "", "");
+}
+
+Test(cli, slabtop_checks_its_options)
+{
+	expect_usage(tool("slabtop", NULL));
+	expect_usage(tool("slabtop", "1", "2", NULL));
+	expect_usage(tool("slabtop", "-d", "0", "1", NULL));
+	expect_usage(tool("slabtop", "-d", "x", "1", NULL));
+	expect_usage(tool("slabtop", "-d", "1e9", "1", NULL));
+	expect_usage(tool("slabtop", "-n", "0", "1", NULL));
+	expect_usage(tool("slabtop", "-n", "", "1", NULL));
+	expect_usage(tool("slabtop", "-n", NULL));
+	expect_usage(tool("slabtop", "--all", "1", NULL));
+}
+
 #define VERIFY(list, differences, broken)                                           \
 	"{\"pid\":1,\"list\":[" list "],\"areas\":20,\"differences\":" #differences \
 	",\"resolved\":2,\"shown\":1,\"repair\":false,\"lock_taken_over\":false,"   \

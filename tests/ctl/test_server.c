@@ -598,6 +598,44 @@ Test(ctl, stat_has_every_counter_and_tallies)
 	close(fd);
 }
 
+Test(ctl, slabinfo_has_pages_caches_and_bytes_per_area)
+{
+	struct arena *a = &fake_mm.arena;
+	unsigned long pages = 0;
+	json_t *reply, *cache;
+	int fd;
+
+	fake_add(0x10000, 0x20000, RW, NULL);
+	fake_add(0x30000, 0x38000, RW, NULL);
+	for (int i = 0; i < 60; i++)
+		cr_assert_not_null(kmem_cache_alloc(&fake_mm.vma_cache));
+	fixture_serve(&f, getuid());
+	fd = greeted();
+	reply = ask(fd, "slabinfo");
+	cr_expect_eq(number(reply, "map_count"), 2);
+	cr_expect_eq((size_t)number(reply, "bytes_per_area"), arena_used(a) / 2);
+	cr_expect_eq((size_t)number(json_object_get(reply, "arena"), "total"), 65536);
+	cr_expect_eq((size_t)number(json_object_get(reply, "arena"), "free"), a->free);
+	cr_expect_eq(json_array_size(json_object_get(reply, "free_blocks")), NR_ORDERS);
+	for (size_t i = 0; i < NR_ORDERS; i++)
+		pages += (unsigned long)json_integer_value(
+				 json_array_get(json_object_get(reply, "free_blocks"), i))
+			 << i;
+	cr_expect_eq(pages * PAGE_SIZE, a->free);
+	cr_expect_eq(json_array_size(json_object_get(reply, "caches")), 1);
+	cache = json_array_get(json_object_get(reply, "caches"), 0);
+	cr_expect_str_eq(text(cache, "name"), "vm_area_struct");
+	cr_expect_eq(number(cache, "object_size"), 80);
+	cr_expect_eq(number(cache, "active"), 60);
+	cr_expect_eq(number(cache, "slabs"), 2);
+	cr_expect_eq(number(cache, "full"), 1);
+	cr_expect_eq(number(cache, "partial"), 1);
+	cr_expect_eq(number(cache, "empty"), 0);
+	cr_expect_eq(number(cache, "bytes"), 8192);
+	json_decref(reply);
+	close(fd);
+}
+
 Test(ctl, help_lists_the_command_table)
 {
 	json_t *reply, *list;
