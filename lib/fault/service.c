@@ -60,7 +60,7 @@ static long release_range(struct engine *e, unsigned long start, unsigned long l
 	struct vm_area_struct *vma;
 	long ret = 0;
 
-	for (;;) {
+	while (start < limit) {
 		unsigned long s, t;
 		int token = mm_read_lock_engine(e->mm);
 
