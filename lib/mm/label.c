@@ -30,7 +30,8 @@ static void rename_areas(struct vma_txn *t, unsigned long start, unsigned long e
 	struct vm_area_struct *vma;
 	int edges;
 
-	for (unsigned long p = start; (vma = txn_find(t, p)) && vma->vm_start < end;) {
+	for (unsigned long p = start;
+	     p < end && (vma = txn_find(t, p)) && vma->vm_start < end;) {
 		unsigned long from = max(p, vma->vm_start);
 		struct vma_file *want = name[vma->vm_file != NULL];
 
@@ -121,7 +122,8 @@ void mm_mbind(struct mm_struct *mm, unsigned long start, unsigned long len, u32 
 
 	if (start & ~PAGE_MASK || end <= start || !txn_begin(&t, mm, start, end))
 		return;
-	for (unsigned long p = start; (vma = txn_find(&t, p)) && vma->vm_start < end;) {
+	for (unsigned long p = start;
+	     p < end && (vma = txn_find(&t, p)) && vma->vm_start < end;) {
 		unsigned long from = max(p, vma->vm_start);
 
 		p = min(end, vma->vm_end);
@@ -139,7 +141,8 @@ void mm_set_home_node(struct mm_struct *mm, unsigned long start, unsigned long l
 
 	if (start & ~PAGE_MASK || end <= start || !txn_begin(&t, mm, start, end))
 		return;
-	for (unsigned long p = start; (vma = txn_find(&t, p)) && vma->vm_start < end;) {
+	for (unsigned long p = start;
+	     p < end && (vma = txn_find(&t, p)) && vma->vm_start < end;) {
 		unsigned long from = max(p, vma->vm_start);
 		unsigned int mode = vma->mpol & MPOL_MODE_BITS;
 
@@ -166,7 +169,8 @@ void mm_mseal(struct mm_struct *mm, unsigned long start, unsigned long len)
 
 	if (start & ~PAGE_MASK || end <= start || !txn_begin(&t, mm, start, end))
 		return;
-	for (unsigned long p = start; (vma = txn_find(&t, p)) && vma->vm_start < end;) {
+	for (unsigned long p = start;
+	     p < end && (vma = txn_find(&t, p)) && vma->vm_start < end;) {
 		unsigned long from = max(p, vma->vm_start);
 
 		p = min(end, vma->vm_end);
@@ -186,7 +190,8 @@ void mm_guard_install(struct mm_struct *mm, unsigned long start, unsigned long l
 
 	if (start & ~PAGE_MASK || end <= start || !txn_begin(&t, mm, start, end))
 		return;
-	for (unsigned long p = start; (vma = txn_find(&t, p)) && vma->vm_start < end;) {
+	for (unsigned long p = start;
+	     p < end && (vma = txn_find(&t, p)) && vma->vm_start < end;) {
 		p = vma->vm_end;
 		if (vma->vm_flags & (VM_SPECIAL | VM_HUGETLB | VM_LOCKED))
 			break; /* EINVAL */

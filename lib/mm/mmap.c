@@ -93,7 +93,7 @@ static unsigned long mmap_flags(const struct mm_struct *mm, const struct mmap_ca
 	if (mm->merge_any && ksm_compatible(flags))
 		flags |= VM_MERGEABLE;
 	/* __mmap_complete(): locking makes no sense for these */
-	if (flags & VM_SPECIAL)
+	if (flags & (VM_SPECIAL | VM_DROPPABLE))
 		flags &= ~VM_LOCKED_MASK;
 	return flags;
 }

@@ -244,6 +244,8 @@ void mm_mlockall(struct mm_struct *mm, int flags)
 		return;
 	for (unsigned long p = 0; (vma = txn_find(&t, p));) {
 		p = vma->vm_end;
+		if (vma_is_gate(vma))
+			break;
 		mlock_fixup(&t, vma, vma->vm_start, vma->vm_end, lock_flags);
 	}
 	txn_commit(&t);

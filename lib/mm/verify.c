@@ -365,10 +365,13 @@ static bool looks_alike(const struct vm_area_struct *a, const struct vm_area_str
 	       a->vm_file->ino == b->vm_file->ino;
 }
 
-/* Closing its userfaultfd, a program ends all registrations without our seeing it. */
-static bool program_let_go(const struct vm_area_struct *a, const struct vm_area_struct *b)
+/*
+ * Closing its userfaultfd, a program ends all registrations without our seeing it, and
+ * what only they kept apart is merged.
+ */
+static bool may_be_merged(const struct mm_verify *v, const struct vm_area_struct *right)
 {
-	return (a->vm_flags | b->vm_flags) & VM_UFFD_PROGRAM;
+	return right->inexact & VMA_INEXACT_START || v->mm->program_uffd;
 }
 
 /* 3 in the drawing. @told: K was reported already, and a repair may have cut it up. */
@@ -385,8 +388,7 @@ static void verify_starts(struct mm_verify *v, const struct area_desc *kernel, b
 		end = right->vm_end;
 		if (right->vm_start != left->vm_end)
 			continue; /* a hole, reported as missing */
-		if ((right->inexact & VMA_INEXACT_START || program_let_go(left, right)) &&
-		    looks_alike(left, right)) {
+		if (may_be_merged(v, right) && looks_alike(left, right)) {
 			v->resolved++;
 			adopt_merge(v, left, right);
 			continue;

@@ -382,6 +382,7 @@ static void compare(const char *program, const char *arg, unsigned int expect)
 	}
 #define TRAPPED(name) TRAPPED_ARG(name, #name, NULL, EXIT_ZERO | LINES)
 
+PROGRAM(all_flags)
 PROGRAM(brk_heap)
 PROGRAM(credentials)
 PROGRAM(daemon_like)
