@@ -66,6 +66,7 @@ struct engine_creds {
 struct engine_options {
 	bool own;		   /* page eligible areas ourselves */
 	bool quiet, verbose, mark; /* SHADOWMM_QUIET, _VERBOSE, _MARK */
+	bool verify_flags;	   /* SHADOWMM_VERIFY_FLAGS: at exit, by smaps */
 	bool intercept_all;	   /* Syscall User Dispatch */
 	unsigned int around;	   /* pages, 1..64 */
 	unsigned long min_own;	   /* bytes */

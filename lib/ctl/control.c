@@ -180,6 +180,7 @@ static void env_fill(struct engine *e)
 	server_env = (struct ctl_env){
 		.mm = e->mm,
 		.mmap_lock = e->mmap_lock,
+		.verify_flags = e->opt.verify_flags,
 		.reserve = e->reserve,
 		.stat = e->stat,
 		.dir = e->opt.socket_dir,

@@ -40,6 +40,7 @@ struct ctl_env {
 	const char *degraded; /* why we run with less than asked for, or NULL */
 	int engine_pid;	      /* the control process, 0 if none */
 	int fault_pid;	      /* the fault process, 0 if none */
+	bool verify_flags;    /* ctl_verify_append() compares all flags */
 	u64 start_time;	      /* of the library, seconds since the epoch */
 };
 

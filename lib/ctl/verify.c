@@ -272,6 +272,7 @@ static unsigned long verify_text(const struct ctl_env *env, struct text_report *
 		return 1;
 	}
 	mm_verify_begin(&v, env->mm);
+	v.all_flags = env->verify_flags;
 	v.report = report_text;
 	v.priv = t;
 	ret = verify_locked(&v, env, ret, &maps, &broken);
