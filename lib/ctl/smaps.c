@@ -111,33 +111,40 @@ static void show_smaps_area(struct reply *r, const struct vm_area_struct *vma,
 	reply_printf(r, "}");
 }
 
+static void show_areas(struct reply *r, struct kernel_list *k)
+{
+	struct mm_struct *mm = r->c->env->mm;
+	struct vm_area_struct *vma;
+	const char *comma = "";
+	struct vma_iter it;
+
+	vma_iter_init(&it, mm, 0);
+	vma_for_each (vma, &it) {
+		reply_printf(r, "%s", comma);
+		show_smaps_area(r, vma, k);
+		comma = ",";
+	}
+}
+
 void show_smaps(struct reply *r, bool one, unsigned long addr)
 {
 	struct mm_struct *mm = r->c->env->mm;
 	struct kernel_list k = { .smaps = &r->c->scratch.smaps };
-	const char *comma = "";
-	struct vm_area_struct *vma;
-	struct vma_iter it;
-	int token;
-
 	/* Not readable once the program made itself undumpable: then without numbers. */
 	bool opened = smaps_open(k.smaps) == 0;
+	struct vm_area_struct *vma;
+	int token;
 
 	k.valid = opened;
 	kernel_next(&k);
 	token = mm_read_lock_engine(mm);
 	reply_printf(r, "{\"pid\":%d,\"blind\":%s,\"areas\":[", r->c->env->pid,
 		     READ_ONCE(mm->blind) ? "true" : "false");
-	vma_iter_init(&it, mm, one ? addr : 0);
-	vma_for_each (vma, &it) {
-		if (one && addr < vma->vm_start)
-			break;
-		reply_printf(r, "%s", comma);
+	vma = one ? find_vma(mm, addr) : NULL;
+	if (!one)
+		show_areas(r, &k);
+	else if (vma && addr >= vma->vm_start)
 		show_smaps_area(r, vma, &k);
-		comma = ",";
-		if (one)
-			break;
-	}
 	mm_read_unlock(mm, token);
 	if (opened)
 		smaps_close(k.smaps);
