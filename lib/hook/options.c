@@ -111,6 +111,7 @@ bool start_options(char **envp)
 	o->quiet = env_flag(envp, "SHADOWMM_QUIET");
 	o->verbose = env_flag(envp, "SHADOWMM_VERBOSE");
 	o->mark = env_flag(envp, "SHADOWMM_MARK");
+	o->verify_flags = env_flag(envp, "SHADOWMM_VERIFY_FLAGS");
 	o->around = (unsigned int)env_number(envp, "SHADOWMM_FAULT_AROUND", 1, 64, 64,
 					     "set it to a number of pages from 1 to 64");
 	o->min_own = env_number(envp, "SHADOWMM_MIN_OWN", 0, 1UL << 46, DEFAULT_MIN_OWN,

@@ -14,6 +14,10 @@
 #include "lib/sys/procmaps.h"
 #include "lib/sys/sys.h"
 
+#ifndef PR_GET_MEMORY_MERGE
+#define PR_GET_MEMORY_MERGE 68
+#endif
+
 struct smm smm;
 
 /* Memory for the first areas, in the library's own .bss: a small program's address space
@@ -162,6 +166,8 @@ bool start_model(void)
 	smm.engine.reserve = model_reserve;
 	smm.engine.owner = (int)sys_getpid();
 	read_stat_fields(&smm.mm);
+	/* Inherited by exec. */
+	smm.mm.merge_any = sys_prctl(PR_GET_MEMORY_MERGE, 0, 0, 0, 0) == 1;
 	if (!import_areas())
 		return false;
 	smm.active = true;

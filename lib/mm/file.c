@@ -35,6 +35,8 @@ struct vma_file *vma_file_get(struct mm_struct *mm, unsigned int major,
 	file->major = major;
 	file->minor = minor;
 	file->ino = ino;
+	file->mode = 0;
+	file->mode_known = false;
 	memcpy(file->name, name, len);
 	file->name[len] = '\0';
 	return file;
@@ -52,6 +54,8 @@ bool same_file(const struct vma_file *a, const struct vma_file *b)
 		return true;
 	if (!a || !b || !a->ino)
 		return false;
+	if (a->mode_known && b->mode_known && a->mode != b->mode)
+		return false;
 	return a->ino == b->ino && a->major == b->major && a->minor == b->minor &&
 	       !strcmp(a->name, b->name);
 }
@@ -60,12 +64,12 @@ bool same_file(const struct vma_file *a, const struct vma_file *b)
 const char *vma_name(const struct mm_struct *mm, const struct vm_area_struct *vma)
 {
 	if (vma->vm_file)
-		return vma->vm_file->name;
+		return vma->anon_name ? vma->anon_name->name : vma->vm_file->name;
 	if (vma->vm_start < mm->brk && vma->vm_end > mm->start_brk)
 		return "[heap]";
 	if (vma->vm_start <= mm->start_stack && vma->vm_end >= mm->start_stack)
 		return "[stack]";
-	return "";
+	return vma->anon_name ? vma->anon_name->name : "";
 }
 
 const char *track_reason_name(enum track_reason reason)

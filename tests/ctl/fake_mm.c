@@ -85,6 +85,11 @@ const char *vma_name(const struct mm_struct *mm, const struct vm_area_struct *vm
 	return vma->vm_file ? vma->vm_file->name : "";
 }
 
+unsigned long vma_smaps_flags(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & VM_SMAPS_MASK;
+}
+
 const char *track_reason_name(enum track_reason reason)
 {
 	static const char *const name[TRACK_NR] = {

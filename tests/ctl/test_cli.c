@@ -605,6 +605,50 @@ Test(cli, vma_that_does_not_contain_the_address)
 	EXPECT(r, 1, "00400000", "the next one is shown");
 }
 
+#define SMAPS_AREA                                                                     \
+	"{\"start\":\"00400000\",\"end\":\"00404000\",\"perms\":\"rw-p\","             \
+	"\"offset\":\"00000000\",\"dev\":\"00:00\",\"inode\":0,\"name\":\"[heap]\","   \
+	"\"policy\":\"own\",\"reason\":\"\",\"faults\":2,\"populated\":3,"             \
+	"\"flags\":[\"rd\",\"wr\",\"um\"],"                                            \
+	"\"kernel\":{\"Size\":16,\"Rss\":12,\"Private_Hugetlb\":0,\"THPeligible\":1}," \
+	"\"guesses\":[\"ac\"]}"
+
+/* The lines as /proc/PID/smaps has them, then ours. */
+Test(cli, smaps_has_the_kernels_format)
+{
+	struct result r;
+
+	start("{\"pid\":1,\"blind\":false,\"areas\":[" SMAPS_AREA "]}\n");
+	r = tool("smaps", pid_text, NULL);
+	cr_expect_str_eq(r.out, "00400000-00404000 rw-p 00000000 00:00 0 "
+				"                                 [heap]\n"
+				"Size:                 16 kB\n"
+				"Rss:                  12 kB\n"
+				"Private_Hugetlb:       0 kB\n"
+				"THPeligible:           1\n"
+				"VmFlags: rd wr um \n"
+				"Policy:         own\n"
+				"Faults:                2\n"
+				"Populated:             3\n"
+				"Guesses:        ac \n");
+	EXPECT(r, 0, "", "");
+	r = tool("smaps", "--json", pid_text, "0x400123", NULL);
+	EXPECT(r, 0, SMAPS_AREA, "");
+}
+
+Test(cli, smaps_of_a_hole)
+{
+	struct result r;
+
+	start("{\"pid\":1,\"blind\":true,\"areas\":[]}\n");
+	r = tool("smaps", pid_text, "5", NULL);
+	EXPECT(r, 1, "", "5: no area contains it");
+	r = tool("smaps", pid_text, NULL);
+	EXPECT(r, 0, "", "lost track");
+	expect_usage(tool("smaps", pid_text, "xyz", NULL));
+	expect_usage(tool("smaps", NULL));
+}
+
 Test(cli, vma_above_everything)
 {
 	struct result r;
@@ -620,7 +664,8 @@ Test(cli, vma_above_everything)
 #define STAT                                                                             \
 	"{\"pid\":1,\"comm\":\"canned\",\"mode\":\"own\",\"degraded\":\"low on luck\","  \
 	"\"engine_pid\":11,\"fault_pid\":12,\"start_time\":0,"                           \
-	"\"mm\":{\"map_count\":20,\"start_code\":\"00401000\",\"blind\":false},"         \
+	"\"mm\":{\"map_count\":20,\"start_code\":\"00401000\",\"blind\":false,"          \
+	"\"def_flags\":[\"lo\",\"lf\"]},\"auxv\":[[3,\"00400040\"],[99,\"00000001\"]],"  \
 	"\"policy\":{\"own\":{\"areas\":5,\"bytes\":1048576},"                           \
 	"\"track\":{\"areas\":15,\"bytes\":8192}},"                                      \
 	"\"reason\":{\"file\":{\"areas\":15,\"bytes\":8192},"                            \
@@ -638,6 +683,9 @@ Test(cli, stat_for_people_and_programs)
 	r = tool("stat", pid_text, NULL);
 	cr_expect(holds(r.out, "degraded         low on luck\n"), "%s", r.out);
 	cr_expect(holds(r.out, "  map_count      20\n"), "%s", r.out);
+	cr_expect(holds(r.out, "  def_flags      lo lf\n"), "%s", r.out);
+	cr_expect(holds(r.out, "  AT_PHDR              00400040\n"), "%s", r.out);
+	cr_expect(holds(r.out, "  99                   00000001\n"), "%s", r.out);
 	cr_expect(holds(r.out, "1.0M"), "%s", r.out);
 	cr_expect(!holds(r.out, "huge"), "%s", r.out);
 	EXPECT(r, 0, "  faults         33\n", "");
@@ -822,7 +870,10 @@ Test(cli, verify_with_differences_fails)
 		     "null"));
 	r = tool("verify", pid_text, NULL);
 	cr_expect(holds(r.out, "  flags\n  shadow 00400000-00404000 rw-p"), "%s", r.out);
+	cr_expect(!holds(r.out, " rd wr\n"), "%s", r.out);
 	EXPECT(r, 1, "and 2 more\n", "");
+	r = tool("verify", "--flags", pid_text, NULL);
+	EXPECT(r, 1, " rd wr\n", "");
 	r = tool("verify", "--json", pid_text, NULL);
 	EXPECT(r, 1, "\"differences\":3", "");
 }
