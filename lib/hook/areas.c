@@ -273,9 +273,11 @@ static long protect(long nr, unsigned long *a, int pkey)
 	/* It may have stopped half way: at a hole, at a file's mode, at a seal, which the
 	 * model sees; or at a limit, or at once (PR_SET_MDWE): have the kernel's list
 	 * looked at. */
-	bool halfway = ret == -ENOMEM || ret == -EACCES || ret == -EPERM;
+	bool refused = ret == -EACCES || ret == -EPERM,
+	     halfway = refused || ret == -ENOMEM;
 
-	if (model && (!ret || halfway))
+	if (model && (!ret || halfway) &&
+	    (!refused || mm_mprotect_refused(&smm.mm, a[0], a[1], a[2])))
 		mm_mprotect(&smm.mm, a[0], a[1], a[2], pkey);
 	if (model && halfway)
 		model_resync();

@@ -221,6 +221,9 @@ void mm_brk(struct mm_struct *mm, unsigned long newbrk);
  */
 void mm_mprotect(struct mm_struct *mm, unsigned long start, unsigned long len,
 		 unsigned long prot, int pkey);
+/* Some area of the range makes the kernel end the call with EACCES or EPERM. */
+bool mm_mprotect_refused(struct mm_struct *mm, unsigned long start, unsigned long len,
+			 unsigned long prot);
 void mm_mremap(struct mm_struct *mm, unsigned long old, unsigned long old_len,
 	       unsigned long addr, unsigned long len, unsigned long flags);
 /* Only the advices that change an area's flags do anything. Skips holes. */

@@ -60,6 +60,28 @@ static unsigned long mprotect_start(struct mm_struct *mm, unsigned long start,
 	return start;
 }
 
+/* EACCES, EPERM: an area that is sealed, or whose file forbids it, ends the call. */
+static bool refuses(const struct vm_area_struct *vma, unsigned long flags)
+{
+	if (vma->vm_flags & VM_SEALED)
+		return true;
+	return flags & ~(flags >> VM_PROT_SHIFT_MAY) & VM_ACCESS_FLAGS;
+}
+
+bool mm_mprotect_refused(struct mm_struct *mm, unsigned long start, unsigned long len,
+			 unsigned long prot)
+{
+	unsigned long end = range_end(start, len);
+	const struct vm_area_struct *vma;
+
+	for (unsigned long p = start;
+	     p < end && (vma = tree_find(mm->root, p)) && vma->vm_start < end;
+	     p = vma->vm_end)
+		if (refuses(vma, mprotect_flags(vma, prot, -1)))
+			return true;
+	return false;
+}
+
 void mm_mprotect(struct mm_struct *mm, unsigned long start, unsigned long len,
 		 unsigned long prot, int pkey)
 {
@@ -74,11 +96,9 @@ void mm_mprotect(struct mm_struct *mm, unsigned long start, unsigned long len,
 		unsigned long flags = mprotect_flags(vma, prot, pkey);
 		unsigned long stop = min(end, vma->vm_end);
 
-		if (flags & ~(flags >> VM_PROT_SHIFT_MAY) & VM_ACCESS_FLAGS &&
-		    !(vma->known & VMA_UNSURE_FLAGS))
-			break; /* EACCES: what came before has been changed */
-		if (vma->vm_flags & VM_SEALED)
-			break; /* EPERM, likewise */
+		if (refuses(vma, flags) &&
+		    (vma->vm_flags & VM_SEALED || !(vma->known & VMA_UNSURE_FLAGS)))
+			break; /* what came before has been changed */
 		mprotect_fixup(&t, vma, p, stop, flags);
 		p = stop;
 	}
