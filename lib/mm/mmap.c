@@ -47,6 +47,8 @@ static unsigned long mmap_flags(const struct mm_struct *mm, const struct mmap_ca
 		flags |= VM_NOHUGEPAGE; /* since 6.7 */
 	if (c->flags & MAP_NORESERVE)
 		flags |= VM_NORESERVE;
+	if (c->flags & MAP_SYNC)
+		flags |= VM_SYNC; /* whatever the kind of mapping */
 	if (c->flags & MAP_HUGETLB && !c->file)
 		flags |= VM_HUGETLB | VM_DONTEXPAND;
 	if (call_is_shared(c))
@@ -55,7 +57,7 @@ static unsigned long mmap_flags(const struct mm_struct *mm, const struct mmap_ca
 		flags |= VM_DROPPABLE | VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP;
 	flags |= account_flag(flags);
 	/* __mmap_complete(): locking makes no sense for these */
-	if (flags & VM_SPECIAL)
+	if (flags & (VM_SPECIAL | VM_DROPPABLE))
 		flags &= ~VM_LOCKED_MASK;
 	return flags;
 }

@@ -107,7 +107,7 @@ static unsigned long madvise_flags(const struct vm_area_struct *vma, int advice)
 	case MADV_DONTFORK:
 		return flags | VM_DONTCOPY;
 	case MADV_DOFORK:
-		return flags & VM_SPECIAL ? ADVICE_REFUSED : flags & ~VM_DONTCOPY;
+		return flags & VM_IO ? ADVICE_REFUSED : flags & ~VM_DONTCOPY;
 	case MADV_WIPEONFORK:
 		return vma->vm_file || flags & VM_SHARED ? ADVICE_REFUSED
 							 : flags | VM_WIPEONFORK;
