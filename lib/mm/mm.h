@@ -150,6 +150,8 @@ struct mm_struct {
 	unsigned long total_vm, hiwater_vm; /* now, and the most there ever were */
 	unsigned long data_vm, exec_vm, stack_vm;
 	unsigned long locked_vm;
+	/* Of these, those that no area has: mremap(MREMAP_DONTUNMAP) of locked memory. */
+	unsigned long locked_lost;
 	unsigned long def_flags; /* VM_LOCKED after mlockall(MCL_FUTURE) */
 	unsigned long start_code, end_code, start_data, end_data;
 	unsigned long start_brk, brk, start_stack;

@@ -47,8 +47,8 @@ static unsigned long flag_bits(const struct mm_struct *mm, const struct mmap_cal
 		flags |= VM_NOHUGEPAGE; /* since 6.7 */
 	if (c->flags & MAP_NORESERVE && (huge || !mm->overcommit_never))
 		flags |= VM_NORESERVE;
-	if ((c->flags & MAP_TYPE) == MAP_SHARED_VALIDATE && c->flags & MAP_SYNC)
-		flags |= VM_SYNC;
+	if (c->flags & MAP_SYNC)
+		flags |= VM_SYNC; /* whatever the kind of mapping */
 	return flags;
 }
 

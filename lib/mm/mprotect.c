@@ -133,7 +133,7 @@ static unsigned long madvise_flags(const struct vm_area_struct *vma, int advice)
 	case MADV_DONTFORK:
 		return seal_forbids(vma) ? ADVICE_REFUSED : flags | VM_DONTCOPY;
 	case MADV_DOFORK:
-		return flags & VM_SPECIAL ? ADVICE_REFUSED : flags & ~VM_DONTCOPY;
+		return flags & VM_IO ? ADVICE_REFUSED : flags & ~VM_DONTCOPY;
 	case MADV_WIPEONFORK:
 		if (vma->vm_file || flags & VM_SHARED || seal_forbids(vma))
 			return ADVICE_REFUSED;
