@@ -1,3 +1,4 @@
+include tests/base/local.mk
 include tests/patch/local.mk
 include tests/ctl/local.mk
 include tests/programs/local.mk

@@ -26,7 +26,14 @@
 	  SMM_CMD_NO_ARGS)                                                               \
 	X(maps, "", "every area, one consistent snapshot", SMM_CMD_NO_ARGS)              \
 	X(vma, "ADDR", "the first area that ends above ADDR (hexadecimal)", SMM_CMD_ARG) \
-	X(verify, "[repair]", "compare the shadow with the kernel's list of areas",      \
+	X(slabinfo, "", "the library's own memory: pages, caches, bytes per area",       \
+	  SMM_CMD_NO_ARGS)                                                               \
+	X(smaps, "[ADDR]",                                                               \
+	  "every area, or that which contains ADDR, with the kernel's counts of pages",  \
+	  SMM_CMD_OPT_ARG)                                                               \
+	X(verify, "[flags] [repair]",                                                    \
+	  "compare the shadow with the kernel's list of areas, with flags as smaps has " \
+	  "them",                                                                        \
 	  SMM_CMD_OPT_ARG | SMM_CMD_LOCKS)                                               \
 	X(help, "", "the commands of this server", SMM_CMD_NO_ARGS)                      \
 	X(ping, "", "answer, to see that somebody is there", SMM_CMD_NO_ARGS)
@@ -38,8 +45,13 @@
 	X(maps, "[--header | --plain | --json] PID",                                 \
 	  "print the areas of a process, their policy and pages")                    \
 	X(vma, "[--json] PID ADDR", "print the first area that ends above ADDR")     \
+	X(smaps, "[--json] PID [ADDR]",                                              \
+	  "print the areas as /proc/PID/smaps does, with the library's flags")       \
 	X(stat, "[--json] PID", "print the memory descriptor and the counters")      \
-	X(verify, "[--repair] [--json] {PID | --all}",                               \
+	X(slabinfo, "[--json] PID", "print the caches of the library's own memory")  \
+	X(slabtop, "[-d SECONDS] [-n COUNT] [--once] PID",                           \
+	  "watch the caches of the library's own memory")                            \
+	X(verify, "[--flags] [--repair] [--json] {PID | --all}",                     \
 	  "compare the library's picture with the kernel's")                         \
 	X(check, "[--json]", "say what this kernel and this user allow")             \
 	X(help, "[COMMAND]", "print help about a command")

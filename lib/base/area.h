@@ -2,10 +2,10 @@
 #ifndef SHADOWMM_BASE_AREA_H
 #define SHADOWMM_BASE_AREA_H
 
-/* An area as someone else describes it: a line of /proc/PID/maps, a test's drawing. */
+/* An area as someone else describes it: /proc/PID/maps or smaps, a test's drawing. */
 struct area_desc {
 	unsigned long start, end;
-	unsigned long vm_flags; /* VM_READ.. VM_SHARED at least */
+	unsigned long vm_flags; /* VM_READ.. VM_SHARED ("s") at least */
 	unsigned long pgoff;	/* pages */
 	unsigned int major, minor;
 	unsigned long ino;

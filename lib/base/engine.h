@@ -49,7 +49,7 @@ enum engine_op {
 	ENGINE_REGISTER, /* every area in [start, end) that the model wants registered */
 	ENGINE_UNREGISTER, /* what is registered in [start, end) becomes track, @reason */
 	ENGINE_RELEASE,	   /* the same, but the areas stay ours to register again */
-	ENGINE_IMPORT,	   /* the kernel's areas in [start, end) replace the model's */
+	ENGINE_IMPORT,	   /* what the kernel calls the files of areas in [start, end) */
 	ENGINE_RESYNC,	   /* verify the whole model and repair it */
 	ENGINE_CREDS,	   /* every engine task takes over @creds */
 };
@@ -69,6 +69,7 @@ struct engine_creds {
 struct engine_options {
 	bool own;		   /* page eligible areas ourselves */
 	bool quiet, verbose, mark; /* SHADOWMM_QUIET, _VERBOSE, _MARK */
+	bool verify_flags;	   /* SHADOWMM_VERIFY_FLAGS: at exit, by smaps */
 	bool intercept_all;	   /* Syscall User Dispatch */
 	unsigned int around;	   /* pages, 1..512; 0: adaptive */
 	unsigned long pool;	   /* bytes of the pool, or POOL_AUTO; 0: none */

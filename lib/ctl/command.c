@@ -21,25 +21,65 @@ static void cmd_maps(struct reply *r, const char *args)
 	show_maps(r);
 }
 
-static void cmd_vma(struct reply *r, const char *args)
+/* False: the reply is an error. */
+static bool parse_addr(struct reply *r, const char *what, const char *args,
+		       unsigned long *addr)
 {
 	const char *s = args + (str_has_prefix(args, "0x") ? 2 : 0), *digits = s;
-	unsigned long addr = parse_ulong(&s, 16);
 
-	if (s == digits || *s || s - digits > 16)
-		reply_error(r, "vma: bad address", args,
-			    "give up to 16 hexadecimal digits, with or without 0x");
-	else
+	*addr = parse_ulong(&s, 16);
+	if (s != digits && !*s && s - digits <= 16)
+		return true;
+	reply_error(r, what, args,
+		    "give up to 16 hexadecimal digits, with or without 0x");
+	return false;
+}
+
+static void cmd_vma(struct reply *r, const char *args)
+{
+	unsigned long addr;
+
+	if (parse_addr(r, "vma: bad address", args, &addr))
 		show_vma(r, addr);
+}
+
+static void cmd_slabinfo(struct reply *r, const char *args)
+{
+	(void)args;
+	show_slabinfo(r);
+}
+
+static void cmd_smaps(struct reply *r, const char *args)
+{
+	unsigned long addr = 0;
+
+	if (!*args || parse_addr(r, "smaps: bad address", args, &addr))
+		show_smaps(r, *args != '\0', addr);
+}
+
+/* If @word comes next, skip it and the blanks behind it. */
+static bool take_word(const char **args, const char *word)
+{
+	const char *p = *args + strlen(word);
+
+	if (!str_has_prefix(*args, word) || (*p && *p != ' '))
+		return false;
+	while (*p == ' ')
+		p++;
+	*args = p;
+	return true;
 }
 
 static void cmd_verify(struct reply *r, const char *args)
 {
-	if (*args && strcmp(args, "repair") != 0)
-		reply_error(r, "verify: unknown argument", args,
-			    "say \"verify\" or \"verify repair\"");
+	const char *rest = args;
+	bool flags = take_word(&rest, "flags"), repair = take_word(&rest, "repair");
+
+	if (*rest)
+		reply_error(r, "verify: unknown argument", rest,
+			    "say \"verify\", then \"flags\", then \"repair\", or less");
 	else
-		ctl_verify(r, *args != '\0');
+		ctl_verify(r, repair, flags);
 }
 
 static void cmd_ping(struct reply *r, const char *args)

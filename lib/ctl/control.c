@@ -108,6 +108,16 @@ static void read_line(const char *path, char *buf, size_t size)
 		buf[n - 1] = '\0';
 }
 
+/* Not the program's own business, and not worth its time: most never say MAP_NORESERVE.
+ */
+static void read_overcommit(const struct engine *e)
+{
+	char mode[8];
+
+	read_line("/proc/sys/vm/overcommit_memory", mode, sizeof(mode));
+	WRITE_ONCE(e->mm->overcommit_never, mode[0] == '2');
+}
+
 static void read_comm(const struct engine *e)
 {
 	char path[40];
@@ -165,10 +175,12 @@ static void env_fill(struct engine *e)
 	struct timespec now = { 0, 0 };
 
 	read_comm(e);
+	read_overcommit(e);
 	sys_clock_gettime(0 /* CLOCK_REALTIME */, &now);
 	server_env = (struct ctl_env){
 		.mm = e->mm,
 		.mmap_lock = e->mmap_lock,
+		.verify_flags = e->opt.verify_flags,
 		.reserve = e->reserve,
 		.stat = e->stat,
 		.dir = e->opt.socket_dir,

@@ -17,7 +17,7 @@
 #include "lib/base/stat.h"
 #include "lib/mm/mm.h"
 #include "lib/sys/mutex.h"
-#include "lib/sys/procmaps.h"
+#include "lib/sys/smaps.h"
 
 #define CTL_MAX_CLIENTS 8
 #define CTL_POLLFDS	(1 + CTL_MAX_CLIENTS) /* what ctl_fill_pollfds() may need */
@@ -40,6 +40,7 @@ struct ctl_env {
 	const char *degraded; /* why we run with less than asked for, or NULL */
 	int engine_pid;	      /* the control process, 0 if none */
 	int fault_pid;	      /* the fault process, 0 if none */
+	bool verify_flags;    /* ctl_verify_append() compares all flags */
 	u64 start_time;	      /* of the library, seconds since the epoch */
 };
 
@@ -55,11 +56,11 @@ struct ctl_client {
 
 /* The two ways of counting resident pages fill @words; see pagemap.c. */
 union ctl_scratch {
-	struct procmaps maps;
+	struct smaps smaps;
 	u64 words[1024];
 };
 
-/* About 52 KiB; static in the engine. Only the control task touches it. */
+/* About 58 KiB; static in the engine. Only the control task touches it. */
 struct ctl {
 	const struct ctl_env *env;
 	int dir_fd, listen_fd;
@@ -92,7 +93,7 @@ void ctl_close(struct ctl *c);
  * Verify, and append "pid comm areas differences\n" to the file @path, then one line
  * "# ..." per difference, with a single O_APPEND write when they fit into it. What keeps
  * us from verifying counts as one difference, so that it is seen.
- * Context: the program's own task at its exit; takes mmap_lock; about 17 KiB of stack.
+ * Context: the program's own task at its exit; takes mmap_lock; about 24 KiB of stack.
  * Returns the number of differences or -errno of the write.
  */
 int ctl_verify_append(const struct ctl_env *env, const char *path);

@@ -39,12 +39,22 @@ void ctl_command(struct reply *r, char *line, size_t len);
 void show_hello(struct reply *r);
 void show_stat(struct reply *r);
 void show_maps(struct reply *r);
+void show_slabinfo(struct reply *r);
 void show_vma(struct reply *r, unsigned long addr);
+/* @one: only the area that contains @addr, or none. */
+void show_smaps(struct reply *r, bool one, unsigned long addr);
+/* Members of an area's object; of the descriptor's, with a comma behind each; and, with a
+ * comma before it, "auxv". */
+void show_area_facts(struct reply *r, const struct vm_area_struct *vma);
+void show_status(struct reply *r);
+void show_auxv(struct reply *r);
+/* ["rd","wr"]: as VmFlags of smaps. */
+void show_flags(struct reply *r, unsigned long vm_flags);
 void show_area_desc(struct reply *r, const struct area_desc *d);
 /* "rwxp", as maps prints it. */
 const char *perms_str(unsigned long vm_flags, char buf[static 5]);
 
-void ctl_verify(struct reply *r, bool repair);
+void ctl_verify(struct reply *r, bool repair, bool all_flags);
 
 /*
  * Pages of an area that are in memory or in swap, by the page tables alone.

@@ -25,7 +25,7 @@ const char *perms_str(unsigned long vm_flags, char buf[static 5])
 	buf[0] = vm_flags & VM_READ ? 'r' : '-';
 	buf[1] = vm_flags & VM_WRITE ? 'w' : '-';
 	buf[2] = vm_flags & VM_EXEC ? 'x' : '-';
-	buf[3] = vm_flags & VM_SHARED ? 's' : 'p';
+	buf[3] = vm_flags & (VM_SHARED | VM_MAYSHARE) ? 's' : 'p';
 	buf[4] = '\0';
 	return buf;
 }
@@ -84,57 +84,49 @@ static const char *policy_name(unsigned int policy)
 	return policy == POLICY_OWN ? "own" : "track";
 }
 
-/* As /proc/PID/smaps abbreviates them in VmFlags. */
-static const struct {
-	unsigned long bit;
-	char name[3];
-} flag_name[] = {
-	{ VM_READ, "rd" },	   { VM_WRITE, "wr" },	    { VM_EXEC, "ex" },
-	{ VM_SHARED, "sh" },	   { VM_MAYREAD, "mr" },    { VM_MAYWRITE, "mw" },
-	{ VM_MAYEXEC, "me" },	   { VM_MAYSHARE, "ms" },   { VM_GROWSDOWN, "gd" },
-	{ VM_UFFD_MISSING, "um" }, { VM_PFNMAP, "pf" },	    { VM_LOCKED, "lo" },
-	{ VM_IO, "io" },	   { VM_SEQ_READ, "sr" },   { VM_RAND_READ, "rr" },
-	{ VM_DONTCOPY, "dc" },	   { VM_DONTEXPAND, "de" }, { VM_LOCKONFAULT, "lf" },
-	{ VM_ACCOUNT, "ac" },	   { VM_NORESERVE, "nr" },  { VM_HUGETLB, "ht" },
-	{ VM_SYNC, "sf" },	   { VM_WIPEONFORK, "wf" }, { VM_DONTDUMP, "dd" },
-	{ VM_HUGEPAGE, "hg" },	   { VM_NOHUGEPAGE, "nh" }, { VM_MERGEABLE, "mg" },
-};
-
-static void show_flags(struct reply *r, unsigned long vm_flags)
+/* As VmFlags of /proc/PID/smaps. */
+void show_flags(struct reply *r, unsigned long vm_flags)
 {
 	const char *comma = "";
 
-	reply_printf(r, ",\"flags\":[");
-	for (size_t i = 0; i < ARRAY_SIZE(flag_name); i++) {
-		if (!(vm_flags & flag_name[i].bit))
-			continue;
-		reply_printf(r, "%s\"%s\"", comma, flag_name[i].name);
-		comma = ",";
+	reply_printf(r, "[");
+#define SHOW_FLAG(flag, name)                             \
+	if (vm_flags & (flag)) {                          \
+		reply_printf(r, "%s\"" name "\"", comma); \
+		comma = ",";                              \
 	}
+	SMM_VM_FLAGS(SHOW_FLAG)
+#undef SHOW_FLAG
 	reply_printf(r, "]");
+}
+
+/* The members that need no look at the kernel. */
+void show_area_facts(struct reply *r, const struct vm_area_struct *vma)
+{
+	const struct vma_stat *stat = READ_ONCE(vma->stat);
+	struct area_desc d;
+
+	vma_describe(r->c->env->mm, vma, &d);
+	show_area_desc(r, &d);
+	reply_printf(r, ",\"policy\":\"%s\",\"reason\":\"%s\"", policy_name(vma->policy),
+		     track_reason_name(vma->reason));
+	reply_printf(r, ",\"faults\":%lu,\"populated\":%lu,\"flags\":",
+		     stat ? READ_ONCE(stat->faults) : 0UL,
+		     stat ? READ_ONCE(stat->populated) : 0UL);
+	show_flags(r, vma_smaps_flags(vma));
 }
 
 static void show_area(struct reply *r, const struct vm_area_struct *vma,
 		      struct pagemap *pm)
 {
-	const struct vma_stat *stat = READ_ONCE(vma->stat);
 	unsigned long resident = pagemap_count(pm, vma->vm_start, vma->vm_end);
-	struct area_desc d;
 
-	vma_describe(r->c->env->mm, vma, &d);
 	reply_printf(r, "{");
-	show_area_desc(r, &d);
-	reply_printf(r, ",\"policy\":\"%s\",\"reason\":\"%s\"", policy_name(vma->policy),
-		     track_reason_name(vma->reason));
+	show_area_facts(r, vma);
 	if (resident == PAGEMAP_UNKNOWN)
-		reply_printf(r, ",\"resident\":null");
+		reply_printf(r, ",\"resident\":null}");
 	else
-		reply_printf(r, ",\"resident\":%lu", resident);
-	reply_printf(r, ",\"faults\":%lu,\"populated\":%lu",
-		     stat ? READ_ONCE(stat->faults) : 0UL,
-		     stat ? READ_ONCE(stat->populated) : 0UL);
-	show_flags(r, vma->vm_flags);
-	reply_printf(r, "}");
+		reply_printf(r, ",\"resident\":%lu}", resident);
 }
 
 static const char *bool_str(bool b)
@@ -241,14 +233,16 @@ static void show_mm(struct reply *r)
 	reply_printf(r, ",\"mm\":{");
 	MM_NUMBER(map_count);
 	MM_NUMBER(total_vm);
-	MM_NUMBER(hiwater_vm);
 	MM_NUMBER(data_vm);
 	MM_NUMBER(exec_vm);
 	MM_NUMBER(stack_vm);
 	MM_NUMBER(locked_vm);
+	show_status(r);
 	MM_NUMBER(seq);
 	MM_NUMBER(min_own);
-	MM_ADDR(def_flags);
+	reply_printf(r, "\"def_flags\":");
+	show_flags(r, READ_ONCE(mm->def_flags));
+	reply_printf(r, ",\"merge_any\":%s,", bool_str(READ_ONCE(mm->merge_any)));
 	MM_ADDR(start_code);
 	MM_ADDR(end_code);
 	MM_ADDR(start_data);
@@ -265,6 +259,7 @@ static void show_mm(struct reply *r)
 	reply_printf(r, "\"own_enabled\":%s,\"blind\":%s}",
 		     bool_str(READ_ONCE(mm->own_enabled)),
 		     bool_str(READ_ONCE(mm->blind)));
+	show_auxv(r);
 }
 
 static void show_counters(struct reply *r)
@@ -286,8 +281,8 @@ static void show_slab(struct reply *r, const char *comma, const struct kmem_cach
 	reply_printf(r, "%s{\"name\":", comma);
 	reply_json(r, c->name ? c->name : "");
 	reply_printf(r, ",\"size\":%lu,\"active\":%lu,\"free\":%lu,\"pages\":%lu}",
-		     c->size, READ_ONCE(c->nr_active), READ_ONCE(c->nr_free),
-		     READ_ONCE(c->nr_pages));
+		     c->size, READ_ONCE(c->nr_active), kmem_cache_nr_free(c),
+		     READ_ONCE(c->nr_slabs) << c->order);
 }
 
 static void show_memory(struct reply *r)

@@ -20,19 +20,29 @@ static int prepare(const struct ctl_env *env)
 	return env->reserve ? (int)env->reserve(0, ~0UL) : 0;
 }
 
+static int open_list(const struct mm_verify *v, struct smaps *s)
+{
+	return v->all_flags ? smaps_open(s) : procmaps_open(&s->lines);
+}
+
+static int next_area(const struct mm_verify *v, struct smaps *s, struct area_desc *d)
+{
+	return v->all_flags ? smaps_next(s, d) : procmaps_next(&s->lines, d);
+}
+
 /* One comparison. Caller holds mmap_lock. 0 or -errno. */
-static int compare(struct mm_verify *v, const struct ctl_env *env, struct procmaps *maps)
+static int compare(struct mm_verify *v, const struct ctl_env *env, struct smaps *maps)
 {
 	struct area_desc d;
 	int ret = prepare(env);
 
 	if (ret == 0)
-		ret = procmaps_open(maps);
+		ret = open_list(v, maps);
 	if (ret < 0)
 		return ret;
-	while ((ret = procmaps_next(maps, &d)) > 0)
+	while ((ret = next_area(v, maps, &d)) > 0)
 		mm_verify_area(v, &d);
-	procmaps_close(maps);
+	smaps_close(maps);
 	if (ret < 0)
 		return ret;
 	mm_verify_end(v);
@@ -53,7 +63,7 @@ static int env_lock(const struct ctl_env *env)
  * A task died inside a call, perhaps after the kernel's change and before the model's:
  * that is no drift. Caller holds mmap_lock.
  */
-static int finish_dead_call(const struct ctl_env *env, struct procmaps *maps)
+static int finish_dead_call(const struct ctl_env *env, struct smaps *maps)
 {
 	struct mm_verify v;
 
@@ -65,7 +75,7 @@ static int finish_dead_call(const struct ctl_env *env, struct procmaps *maps)
 
 /* @locked: what env_lock() said. Gives the lock back. 0 or -errno. */
 static int verify_locked(struct mm_verify *v, const struct ctl_env *env, int locked,
-			 struct procmaps *maps, const char **broken)
+			 struct smaps *maps, const char **broken)
 {
 	int ret = locked ? 0 : finish_dead_call(env, maps);
 
@@ -95,6 +105,8 @@ static void show_side(struct reply *r, const char *name, const struct area_desc 
 	}
 	reply_printf(r, "{");
 	show_area_desc(r, d);
+	reply_printf(r, ",\"flags\":");
+	show_flags(r, d->vm_flags & VM_SMAPS_MASK);
 	reply_printf(r, "}");
 }
 
@@ -124,7 +136,7 @@ static void show_result(struct reply *r, const struct mm_verify *v, unsigned int
 	reply_printf(r, "}");
 }
 
-void ctl_verify(struct reply *r, bool repair)
+void ctl_verify(struct reply *r, bool repair, bool all_flags)
 {
 	const struct ctl_env *env = r->c->env;
 	struct json_report rep = { .r = r };
@@ -142,9 +154,10 @@ void ctl_verify(struct reply *r, bool repair)
 	reply_printf(r, "{\"pid\":%d,\"list\":[", env->pid);
 	mm_verify_begin(&v, env->mm);
 	v.repair = repair;
+	v.all_flags = all_flags;
 	v.report = report_json;
 	v.priv = &rep;
-	ret = verify_locked(&v, env, locked, &r->c->scratch.maps, &broken);
+	ret = verify_locked(&v, env, locked, &r->c->scratch.smaps, &broken);
 	if (ret == -ENOMEM)
 		reply_error(r, "verify", "no memory for the shadow",
 			    "raise RLIMIT_AS of the program or its memory limit");
@@ -171,9 +184,9 @@ static void text_side(struct fmt *f, const char *name, const struct area_desc *d
 
 	if (!d)
 		return;
-	fmt_printf(f, " %s %lx-%lx %s %lx %02x:%02x %lu ", name, d->start, d->end,
-		   perms_str(d->vm_flags, perms), d->pgoff << PAGE_SHIFT, d->major,
-		   d->minor, d->ino);
+	fmt_printf(f, " %s %lx-%lx %s (%lx) %lx %02x:%02x %lu ", name, d->start, d->end,
+		   perms_str(d->vm_flags, perms), d->vm_flags & VM_SMAPS_MASK,
+		   d->pgoff << PAGE_SHIFT, d->major, d->minor, d->ino);
 	/* One line per difference, whatever the name is. */
 	fmt_json_str(f, d->name ? d->name : "");
 }
@@ -250,7 +263,7 @@ static unsigned long verify_text(const struct ctl_env *env, struct text_report *
 {
 	const char *broken;
 	struct mm_verify v;
-	struct procmaps maps;
+	struct smaps maps;
 	int ret = env_lock(env);
 
 	*areas = 0;
@@ -259,6 +272,7 @@ static unsigned long verify_text(const struct ctl_env *env, struct text_report *
 		return 1;
 	}
 	mm_verify_begin(&v, env->mm);
+	v.all_flags = env->verify_flags;
 	v.report = report_text;
 	v.priv = t;
 	ret = verify_locked(&v, env, ret, &maps, &broken);

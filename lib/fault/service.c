@@ -60,7 +60,7 @@ static long release_range(struct engine *e, unsigned long start, unsigned long l
 	struct vm_area_struct *vma;
 	long ret = 0;
 
-	for (;;) {
+	while (start < limit) {
 		unsigned long s, t;
 		int token = mm_read_lock_engine(e->mm);
 
@@ -107,23 +107,10 @@ static long for_each_kernel_area(struct engine *e, unsigned long start, unsigned
 	return ret;
 }
 
-static void import_area(struct engine *e, struct area_desc *d, void *arg)
+static void import_file(struct engine *e, struct area_desc *d, void *arg)
 {
-	struct vma_file *file = vma_file_get(e->mm, d->major, d->minor, d->ino, d->name);
-	struct mmap_call c = {
-		.addr = max(d->start, e->request.start),
-		.pgoff = d->pgoff,
-		.prot = d->vm_flags & (VM_READ | VM_WRITE | VM_EXEC),
-		.flags = d->vm_flags & VM_SHARED ? MAP_SHARED : MAP_PRIVATE,
-		.file = file,
-		.force = (enum track_reason)e->request.reason,
-	};
-
 	(void)arg;
-	if (d->start < c.addr)
-		c.pgoff += (c.addr - d->start) >> PAGE_SHIFT;
-	c.len = min(d->end, e->request.end) - c.addr;
-	mm_mmap(e->mm, &c);
+	mm_adopt_file(e->mm, d);
 }
 
 static void verify_area(struct engine *e, struct area_desc *d, void *arg)
@@ -206,7 +193,7 @@ static long serve(struct engine *e)
 	case ENGINE_RELEASE:
 		return release_range(e, start, end);
 	case ENGINE_IMPORT:
-		return for_each_kernel_area(e, start, end, import_area, NULL);
+		return for_each_kernel_area(e, start, end, import_file, NULL);
 	case ENGINE_RESYNC:
 		return resync(e);
 	case ENGINE_CREDS:

@@ -6,6 +6,8 @@
  * there the kernel's list is read back.
  */
 #include <asm/stat.h>
+#include <asm/statfs.h>
+#include <linux/magic.h>
 #include <linux/mman.h>
 
 #include "lib/base/fmt.h"
@@ -13,6 +15,10 @@
 #include "lib/hook/patch.h"
 #include "lib/hook/state.h"
 #include "lib/sys/sys.h"
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* since 6.13 */
+#endif
 
 #define CALL(nr, a) sys_call6(nr, (a)[0], (a)[1], (a)[2], (a)[3], (a)[4], (a)[5])
 
@@ -26,53 +32,139 @@ static long count(long ret)
 /* Guarded by mmap_lock: a hook's own stack may be a small signal stack. */
 static char path_buf[4096];
 
-/*
- * What maps will show for descriptor @fd. The descriptor stays the program's: it may be
- * closed by another thread at any moment, then the mmap fails as well.
- */
-static struct vma_file *file_of(int fd)
+static struct stat st_buf;
+static struct statfs fs_buf;
+
+#define SEALS_ON_WRITE (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)
+#define ST_NOEXEC      0x8
+#define ANON_INODE_FS  0x09041934
+#define SECRETMEM_FS   0x5345434d
+#define DMA_BUF_FS     0x444d4142
+#define DEV_ZERO       0x105
+
+/* Kinds of file system whose files bring an mmap() of their own, and that are SB_I_NOEXEC
+ * whatever their mount says. */
+static unsigned int mode_of_fs(long type)
 {
+	switch (type) {
+	case PROC_SUPER_MAGIC:
+	case SYSFS_MAGIC:
+	case ANON_INODE_FS:
+	case DMA_BUF_FS:
+		return FILE_DEVICE | FILE_NOEXEC;
+	case SECRETMEM_FS:
+		return FILE_SECRET | FILE_NOEXEC;
+	case HUGETLBFS_MAGIC:
+		return FILE_HUGE;
+	default:
+		return 0;
+	}
+}
+
+/* A shared mapping may become writable only if the descriptor is. */
+static unsigned int mode_shared(int fd, long fs_type)
+{
+	unsigned int mode = 0;
+	long ret = sys_fcntl(fd, F_GETFL, 0);
+
+	if (ret >= 0 && (ret & O_ACCMODE) == O_RDONLY)
+		mode |= FILE_READONLY;
+	if (fs_type != TMPFS_MAGIC && fs_type != HUGETLBFS_MAGIC)
+		return mode;
+	ret = sys_fcntl(fd, F_GET_SEALS, 0);
+	return ret > 0 && ret & SEALS_ON_WRITE ? mode | FILE_SEALED : mode;
+}
+
+/* Of the descriptor that @st_buf is about. */
+static unsigned int mode_of(int fd, bool shared)
+{
+	unsigned int mode = 0;
+
+	if (sys_fstatfs(fd, &fs_buf) == 0) {
+		mode = mode_of_fs(fs_buf.f_type);
+		if (fs_buf.f_flags & ST_NOEXEC)
+			mode |= FILE_NOEXEC;
+	}
+	if ((st_buf.st_mode & S_IFMT) == S_IFCHR)
+		mode |= st_buf.st_rdev != DEV_ZERO ? FILE_DEVICE : shared ? 0 : FILE_ZERO;
+	return shared ? mode | mode_shared(fd, fs_buf.f_type) : mode;
+}
+
+/* Shared memory by way of /dev/zero is a file of its own: maps shows that one. */
+static bool is_shared_zero(bool shared)
+{
+	return shared && (st_buf.st_mode & S_IFMT) == S_IFCHR &&
+	       st_buf.st_rdev == DEV_ZERO;
+}
+
+/*
+ * What maps will show for the descriptor of an mmap call. The descriptor stays the
+ * program's: it may be closed by another thread at any moment, then the mmap fails too.
+ */
+static struct vma_file *file_of(const unsigned long *a)
+{
+	bool shared = a[3] & MAP_SHARED;
+	struct vma_file *file;
 	char link[32];
-	struct stat st;
+	int fd = (int)a[4];
 	struct fmt f;
 	long n;
 
-	if (sys_fstat(fd, &st))
+	if (sys_fstat(fd, &st_buf))
 		return NULL;
 	fmt_init(&f, link, sizeof(link));
 	fmt_printf(&f, "/proc/self/fd/%d", fd);
 	n = sys_readlink(link, path_buf, sizeof(path_buf) - 1);
 	path_buf[n > 0 ? n : 0] = '\0';
 	/* The kernel's dev_t in its user-space encoding, new_encode_dev() */
-	return vma_file_get(&smm.mm, (st.st_dev >> 8) & 0xfff,
-			    (st.st_dev & 0xff) | ((st.st_dev >> 12) & 0xfff00), st.st_ino,
-			    path_buf);
+	if (is_shared_zero(shared))
+		file = vma_file_get(&smm.mm, 0, 1, 0, "/dev/zero (deleted)");
+	else
+		file = vma_file_get(&smm.mm, (st_buf.st_dev >> 8) & 0xfff,
+				    (st_buf.st_dev & 0xff) |
+					    ((st_buf.st_dev >> 12) & 0xfff00),
+				    st_buf.st_ino, path_buf);
+	if (!file)
+		return NULL;
+	file->mode = (u8)mode_of(fd, shared);
+	file->mode_known = true;
+	return file;
+}
+
+/* Huge pages round up what is mapped of their file. */
+static unsigned long mapped_len(const unsigned long *a, const struct vma_file *file)
+{
+	unsigned long huge = (unsigned long)st_buf.st_blksize;
+
+	if (!file || !(file->mode & FILE_HUGE))
+		return a[1];
+	return (a[1] + huge - 1) & ~(huge - 1);
 }
 
 /* Memory that has no descriptor but a file in the kernel's eyes: ask for its name. */
-static void import_range(unsigned long start, unsigned long end, enum track_reason reason)
+static void import_range(unsigned long start, unsigned long end)
 {
 	if (model_prepare(start, end - start))
-		engine_request(ENGINE_IMPORT, start, end, (int)reason);
+		engine_request(ENGINE_IMPORT, start, end, 0);
 }
 
 static void model_mmap(unsigned long addr, const unsigned long *a, struct vma_file *file)
 {
 	const struct mmap_call c = {
 		.addr = addr,
-		.len = a[1],
+		.len = mapped_len(a, file),
 		.prot = a[2],
 		.flags = a[3],
 		.pgoff = file ? a[5] >> PAGE_SHIFT : addr >> PAGE_SHIFT,
 		.file = file,
 	};
-	bool shared = a[3] & MAP_SHARED;
+	bool nameless = file ? !file->ino : a[3] & (MAP_SHARED | MAP_HUGETLB);
 
 	mm_mmap(&smm.mm, &c);
 	if (a[3] & MAP_FIXED)
 		engine_wait_range(addr, addr + PAGE_ALIGN(a[1]));
-	if ((shared && !file) || (a[3] & MAP_HUGETLB))
-		import_range(addr, addr + PAGE_ALIGN(a[1]), TRACK_SHARED);
+	if (nameless)
+		import_range(addr, addr + PAGE_ALIGN(a[1]));
 	own_range(addr, addr + PAGE_ALIGN(a[1]));
 }
 
@@ -102,7 +194,7 @@ long hook_mmap(unsigned long *a, bool from_loader)
 	long ret;
 
 	if (model && !(a[3] & MAP_ANONYMOUS))
-		file = file_of((int)a[4]);
+		file = file_of(a);
 	ret = count(CALL(__NR_mmap, a));
 	if (model && !IS_ERR_VALUE(ret))
 		model_mmap((unsigned long)ret, a, file);
@@ -178,12 +270,17 @@ static long protect(long nr, unsigned long *a, int pkey)
 {
 	bool model = mmap_write_lock(a[0], a[1]);
 	long ret = count(CALL(nr, a));
-	/* It may have stopped half way: at a hole, at a limit, at a file's mode, or at
-	 * once (PR_SET_MDWE). Without an engine to look, the first is likeliest. */
-	bool halfway = ret == -ENOMEM || ret == -EACCES;
+	/* It may have stopped half way: at a hole, at a file's mode, at a seal, which the
+	 * model sees; or at a limit, or at once (PR_SET_MDWE): have the kernel's list
+	 * looked at. */
+	bool refused = ret == -EACCES || ret == -EPERM,
+	     halfway = refused || ret == -ENOMEM;
 
-	if (model && !(halfway && model_resync()) && (!ret || ret == -ENOMEM))
+	if (model && (!ret || halfway) &&
+	    (!refused || mm_mprotect_refused(&smm.mm, a[0], a[1], a[2])))
 		mm_mprotect(&smm.mm, a[0], a[1], a[2], pkey);
+	if (model && halfway)
+		model_resync();
 	mmap_write_unlock();
 	return ret;
 }
@@ -198,7 +295,7 @@ long hook_pkey_mprotect(unsigned long *a)
 	return protect(__NR_pkey_mprotect, a, (int)a[3]);
 }
 
-static bool advice_changes_areas(int advice)
+bool advice_changes_areas(int advice)
 {
 	switch (advice) {
 	case MADV_NORMAL:
@@ -214,6 +311,7 @@ static bool advice_changes_areas(int advice)
 	case MADV_DODUMP:
 	case MADV_WIPEONFORK:
 	case MADV_KEEPONFORK:
+	case MADV_GUARD_INSTALL:
 		return true;
 	default:
 		return false;
@@ -241,9 +339,10 @@ long hook_madvise(unsigned long *a)
 		return advise_pages(a);
 	model = mmap_write_lock(a[0], a[1]);
 	ret = count(CALL(__NR_madvise, a));
-	/* -ENOMEM: there was a hole; what was mapped has been advised. */
-	if (model && (!ret || ret == -ENOMEM || ret == -EINVAL)) {
-		mm_madvise(&smm.mm, a[0], a[1], (int)a[2]);
+	/* -ENOMEM: there was a hole; what was mapped has been advised. The others: up to
+	 * the area that refuses. */
+	if (model && (!ret || ret == -ENOMEM || ret == -EINVAL || ret == -EPERM)) {
+		mm_advice(&smm.mm, a[0], a[1], (int)a[2]);
 		if (a[2] == MADV_HUGEPAGE && model_prepare(a[0], a[1]))
 			engine_request(ENGINE_UNREGISTER, a[0], a[0] + PAGE_ALIGN(a[1]),
 				       TRACK_HUGE);
@@ -276,9 +375,12 @@ long hook_mlock(long nr, unsigned long *a)
 
 	if (nr == __NR_mlock2 && (a[2] & MLOCK_ONFAULT))
 		flags |= VM_LOCKONFAULT;
-	if (model && !(ret == -ENOMEM && model_resync()) &&
-	    (!ret || ret == -ENOMEM || ret == -EAGAIN))
+	if (model && (!ret || ret == -ENOMEM || ret == -EAGAIN))
 		mm_mlock(&smm.mm, a[0], a[1], flags);
+	/* A hole, a limit, or pages that could not be had after all was marked: what maps
+	 * shows can be set right, the flags of this range stay a guess. */
+	if (model && ret == -ENOMEM && model_resync() && flags)
+		mm_doubt_flags(&smm.mm, a[0], a[1]);
 	mmap_write_unlock();
 	return ret;
 }

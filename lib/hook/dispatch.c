@@ -43,7 +43,15 @@ static long hook_area_call(long nr, unsigned long *a, const struct site *site)
 	case __NR_io_destroy:
 	case 453: /* map_shadow_stack */
 		return hook_opaque(nr, a);
-	default: /* mincore, msync, process_madvise: no area changes */
+	case __NR_mbind:
+		return hook_mbind(nr, a);
+	case 450: /* set_mempolicy_home_node */
+		return hook_home_node(nr, a);
+	case 462: /* mseal */
+		return hook_mseal(nr, a);
+	case __NR_process_madvise:
+		return hook_process_madvise(nr, a);
+	default: /* mincore, msync: no area changes */
 		return PASS(nr, a);
 	}
 }

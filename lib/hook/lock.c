@@ -19,23 +19,49 @@ void note_own_mapping(unsigned long addr, unsigned long len, unsigned long prot,
 	mm_mmap(&smm.mm, &c);
 }
 
-/* Doubling: a process may have no more than max_map_count areas, a few of them ours. */
-static long arena_grow(size_t need)
+/*
+ * In proportion to what there is, so that the chunks, each an area of max_map_count, are
+ * few: doubling at first, by a quarter when that is a lot. 20 chunks hold the model of a
+ * million areas.
+ */
+#define DOUBLE_BELOW (8UL << 20)
+static size_t arena_step(const struct arena *a)
 {
-	struct arena *a = &smm.mm.arena;
-	size_t size = max(need, a->total);
+	return a->total < DOUBLE_BELOW ? a->total : PAGE_ALIGN(a->total / 4);
+}
+
+/*
+ * A chunk is never registered (TRACK_OURS), so the fault task finds its own memory. It is
+ * inherited by fork like any memory, since the child's model is in it. Pages that no slab
+ * took are not touched: they cost address space only.
+ */
+static long arena_map(size_t size)
+{
 	const unsigned long prot = PROT_READ | PROT_WRITE;
 	const unsigned long flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-	long mem = sys_mmap(NULL, size, prot, flags, -1, 0);
+	long mem;
 
+	/* A vfork child died while it changed the lists: the model ends here. */
+	if (smm.mm.arena.busy)
+		return -ENOTRECOVERABLE;
+	mem = sys_mmap(NULL, size, prot, flags, -1, 0);
 	if (IS_ERR_VALUE(mem))
 		return mem;
-	arena_add(a, (void *)mem, size);
+	arena_add(&smm.mm.arena, (void *)mem, size);
 	note_own_mapping((unsigned long)mem, size, prot, flags);
 	/* So that it does not become one area with the program's memory. */
 	if (!sys_madvise(mem, size, MADV_DONTDUMP))
 		mm_madvise(&smm.mm, (unsigned long)mem, size, MADV_DONTDUMP);
 	return 0;
+}
+
+/* Under RLIMIT_AS a step may be too much where the need is not. */
+static long arena_grow(size_t need)
+{
+	size_t step = arena_step(&smm.mm.arena);
+	long ret = arena_map(max(need, step));
+
+	return ret && need && need < step ? arena_map(need) : ret;
 }
 
 long model_reserve(unsigned long start, unsigned long len)
@@ -52,8 +78,8 @@ long model_reserve(unsigned long start, unsigned long len)
 	}
 	/* Early, while the program is not yet at max_map_count and there is room for
 	 * another area; a failure only means to try again. */
-	if (mm->arena.free < mm->arena.total / 4)
-		arena_grow(mm->arena.total);
+	if (mm->arena.free < mm->arena.total / 8)
+		arena_grow(0);
 	return 0;
 }
 

@@ -137,6 +137,7 @@ bool start_options(char **envp)
 	o->quiet = env_flag(envp, "SHADOWMM_QUIET");
 	o->verbose = env_flag(envp, "SHADOWMM_VERBOSE");
 	o->mark = env_flag(envp, "SHADOWMM_MARK");
+	o->verify_flags = env_flag(envp, "SHADOWMM_VERIFY_FLAGS");
 	o->around = env_around(envp);
 	o->pool = env_pool(envp);
 	o->min_own = env_number(envp, "SHADOWMM_MIN_OWN", 0, 1UL << 46, DEFAULT_MIN_OWN,

@@ -200,11 +200,8 @@ long hook_prctl(unsigned long *a)
 		if (a[1] == SECCOMP_MODE_FILTER && !a[2])
 			return PASS(__NR_prctl, a); /* a probe, answered by EFAULT */
 		return enter_sandbox(__NR_prctl, a);
-	case PR_SET_MM:
-	case PR_SET_VMA:
-		return hook_opaque(__NR_prctl, a);
 	default:
-		return PASS(__NR_prctl, a);
+		return hook_prctl_mm(a);
 	}
 }
 
@@ -230,8 +227,12 @@ long hook_namespace(long nr, unsigned long *a)
 }
 
 /* linux/userfaultfd.h */
-#define UFFDIO_API_CMD	    0xc018aa3f
-#define UFFDIO_REGISTER_CMD 0xc020aa00
+#define UFFDIO_API_CMD	      0xc018aa3f
+#define UFFDIO_REGISTER_CMD   0xc020aa00
+#define UFFDIO_UNREGISTER_CMD 0x8010aa01
+#define UFFD_MODE_MISSING     1
+#define UFFD_MODE_WP	      2
+#define UFFD_MODE_MINOR	      4
 
 /*
  * A program that is about to page memory itself counts on finding exactly the pages
@@ -267,11 +268,18 @@ static long hook_uffd_api(unsigned long *a)
 	return ret;
 }
 
+static unsigned long uffd_flags(u64 mode)
+{
+	return (mode & UFFD_MODE_MISSING ? VM_UFFD_OTHER : 0) |
+	       (mode & UFFD_MODE_WP ? VM_UFFD_WP : 0) |
+	       (mode & UFFD_MODE_MINOR ? VM_UFFD_MINOR : 0);
+}
+
 /* A program that pages memory itself gets the area from us. */
 static long hook_uffd_register(unsigned long *a)
 {
 	struct {
-		u64 start, len;
+		u64 start, len, mode;
 	} range;
 	bool model;
 	long ret;
@@ -285,8 +293,31 @@ static long hook_uffd_register(unsigned long *a)
 		engine_wait_range(range.start, range.start + range.len);
 	}
 	ret = PASS(__NR_ioctl, a);
-	if (model && !ret)
+	if (model && !ret) {
+		if (range.mode != UFFD_MODE_MISSING &&
+		    model_prepare(range.start, range.len))
+			mm_set_program_uffd(&smm.mm, range.start, range.start + range.len,
+					    uffd_flags(range.mode));
 		model_resync();
+	}
+	mmap_write_unlock();
+	return ret;
+}
+
+static long hook_uffd_unregister(unsigned long *a)
+{
+	struct {
+		u64 start, len;
+	} range;
+	bool model;
+	long ret;
+
+	if (read_user(&range, a[2], sizeof(range)))
+		return PASS(__NR_ioctl, a);
+	model = mmap_write_lock(range.start, range.len);
+	ret = PASS(__NR_ioctl, a);
+	if (model && !ret)
+		mm_set_program_uffd(&smm.mm, range.start, range.start + range.len, 0);
 	mmap_write_unlock();
 	return ret;
 }
@@ -297,6 +328,8 @@ long hook_ioctl(unsigned long *a)
 		return hook_uffd_api(a);
 	if (unlikely((u32)a[1] == UFFDIO_REGISTER_CMD))
 		return hook_uffd_register(a);
+	if (unlikely((u32)a[1] == UFFDIO_UNREGISTER_CMD))
+		return hook_uffd_unregister(a);
 	return PASS(__NR_ioctl, a);
 }
 

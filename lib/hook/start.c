@@ -15,6 +15,10 @@
 #include "lib/sys/procmaps.h"
 #include "lib/sys/sys.h"
 
+#ifndef PR_GET_MEMORY_MERGE
+#define PR_GET_MEMORY_MERGE 68
+#endif
+
 struct smm smm;
 
 /* Memory for the first areas, in the library's own .bss: a small program's address space
@@ -34,8 +38,9 @@ static unsigned int nr_texts;
 static unsigned long self_start, self_end; /* our own text */
 static struct file_id self_file;
 
-#define REMEMBER_FROM (256UL << 10) /* bytes of text: less is as quickly looked through \
-				     */
+#define REMEMBER_FROM                                                     \
+	(256UL << 10) /* bytes of text: less is as quickly looked through \
+		       */
 
 static unsigned long ldso_base, phdr, phnum; /* AT_BASE, AT_PHDR, AT_PHNUM */
 
@@ -147,11 +152,23 @@ out:
 	return ret == 0;
 }
 
+#ifdef SMM_DEBUG
+static void memory_broken(const char *line)
+{
+	sys_write(2, line, strlen(line));
+	sys_write(2, "\n", 1);
+	__builtin_trap();
+}
+#endif
+
 bool start_model(void)
 {
 	mutex_init(&smm.life, LOCK_LIFE);
 	mutex_init(&smm.mmap_lock, LOCK_MMAP);
 	mm_init(&smm.mm, boot_arena, sizeof(boot_arena));
+#ifdef SMM_DEBUG
+	smm.mm.arena.broken = memory_broken;
+#endif
 	smm.mm.min_own = smm.engine.opt.min_own;
 	smm.mm.track_by_option = !smm.engine.opt.own;
 	smm.engine.mm = &smm.mm;
@@ -160,6 +177,8 @@ bool start_model(void)
 	smm.engine.reserve = model_reserve;
 	smm.engine.owner = (int)sys_getpid();
 	read_stat_fields(&smm.mm);
+	/* Inherited by exec. */
+	smm.mm.merge_any = sys_prctl(PR_GET_MEMORY_MERGE, 0, 0, 0, 0) == 1;
 	if (!import_areas())
 		return false;
 	smm.active = true;

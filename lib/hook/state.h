@@ -112,6 +112,14 @@ long hook_mlockall(long nr, unsigned long *a);
 /* Calls whose effect on the list of areas is read back from the kernel. */
 long hook_opaque(long nr, unsigned long *a);
 long hook_prctl(unsigned long *a);
+/* Those that concern memory: names, KSM, the descriptor's shortcuts; label.c. */
+long hook_prctl_mm(unsigned long *a);
+long hook_mbind(long nr, unsigned long *a);
+long hook_home_node(long nr, unsigned long *a);
+long hook_mseal(long nr, unsigned long *a);
+long hook_process_madvise(long nr, unsigned long *a);
+/* This MADV_* changes areas, not only pages. */
+bool advice_changes_areas(int advice);
 long hook_ioctl(unsigned long *a);
 long hook_exec(long nr, unsigned long *a);
 long hook_creds(long nr, unsigned long *a);

@@ -8,6 +8,9 @@
 #ifndef __NR_map_shadow_stack
 #define __NR_map_shadow_stack 453
 #endif
+#ifndef __NR_set_mempolicy_home_node
+#define __NR_set_mempolicy_home_node 450
+#endif
 #ifndef __NR_mseal
 #define __NR_mseal 462
 #endif
@@ -20,7 +23,7 @@ const u8 hook_calls[HOOK_NR_MAX] = {
 
 static const struct {
 	u16 nr;
-	char name[20];
+	char name[24];
 } names[] = {
 #define CALL_NAME(name, class) { __NR_##name, #name },
 	HOOK_CALLS(CALL_NAME)

@@ -5,12 +5,16 @@
 
 /* Most names are short, but PATH_MAX occurs. */
 static const unsigned short file_size[NR_FILE_SIZES] = { 64, 96, 128, 256, 1008, 4032 };
+static const char *const file_cache_name[NR_FILE_SIZES] = {
+	"vma_file-64",	"vma_file-96",	 "vma_file-128",
+	"vma_file-256", "vma_file-1008", "vma_file-4032",
+};
 
 void file_caches_init(struct mm_struct *mm)
 {
 	for (int i = 0; i < NR_FILE_SIZES; i++)
-		kmem_cache_init(&mm->file_cache[i], &mm->arena, "vma_file", file_size[i],
-				8);
+		kmem_cache_init(&mm->file_cache[i], &mm->arena, file_cache_name[i],
+				file_size[i], 8);
 }
 
 struct vma_file *vma_file_get(struct mm_struct *mm, unsigned int major,
@@ -31,22 +35,17 @@ struct vma_file *vma_file_get(struct mm_struct *mm, unsigned int major,
 	file->major = major;
 	file->minor = minor;
 	file->ino = ino;
+	file->mode = 0;
+	file->mode_known = false;
 	memcpy(file->name, name, len);
 	file->name[len] = '\0';
 	return file;
 }
 
-static void file_free_rcu(struct rcu_head *head)
-{
-	struct vma_file *file = container_of(head, struct vma_file, rcu);
-
-	kmem_cache_free(kmem_cache_of(file), file);
-}
-
 void vma_file_put(struct mm_struct *mm, struct vma_file *file)
 {
 	if (!--file->refs)
-		rcu_defer(&mm->rcu, &file->rcu, file_free_rcu);
+		kmem_cache_free_rcu(kmem_cache_of(file), &mm->rcu, file, &file->rcu);
 }
 
 bool same_file(const struct vma_file *a, const struct vma_file *b)
@@ -54,6 +53,8 @@ bool same_file(const struct vma_file *a, const struct vma_file *b)
 	if (a == b)
 		return true;
 	if (!a || !b || !a->ino)
+		return false;
+	if (a->mode_known && b->mode_known && a->mode != b->mode)
 		return false;
 	return a->ino == b->ino && a->major == b->major && a->minor == b->minor &&
 	       !strcmp(a->name, b->name);
@@ -63,12 +64,12 @@ bool same_file(const struct vma_file *a, const struct vma_file *b)
 const char *vma_name(const struct mm_struct *mm, const struct vm_area_struct *vma)
 {
 	if (vma->vm_file)
-		return vma->vm_file->name;
+		return vma->anon_name ? vma->anon_name->name : vma->vm_file->name;
 	if (vma->vm_start < mm->brk && vma->vm_end > mm->start_brk)
 		return "[heap]";
 	if (vma->vm_start <= mm->start_stack && vma->vm_end >= mm->start_stack)
 		return "[stack]";
-	return "";
+	return vma->anon_name ? vma->anon_name->name : "";
 }
 
 const char *track_reason_name(enum track_reason reason)

@@ -14,7 +14,7 @@ static void dup_area(struct vma_txn *t, struct vm_area_struct *vma)
 {
 	unsigned long flags = vma->vm_flags;
 
-	flags &= ~(VM_LOCKED_MASK | VM_UFFD_MISSING | VM_UFFD_OTHER);
+	flags &= ~(VM_LOCKED_MASK | VM_UFFD_FLAGS);
 	vma_set_flags(t, vma, flags);
 	if (vma->stat)
 		vma->stat->faults = vma->stat->populated = 0;

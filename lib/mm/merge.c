@@ -11,11 +11,8 @@
  * one area share its anon_vma (find_mergeable_anon_vma), strangers do not. A guess is
  * marked: VMA_INEXACT_SPLIT on what we merged, VMA_INEXACT_START on what we did not.
  */
+#include "lib/base/string.h"
 #include "lib/mm/vma.h"
-
-/* Flags of an area found in maps of which we know nothing. */
-#define VM_INVISIBLE \
-	(~(VM_ACCESS_FLAGS | VM_SHARED | VM_MAYSHARE | VM_UFFD_MISSING | VM_UFFD_OTHER))
 
 static enum merge weaker(enum merge a, enum merge b)
 {
@@ -27,15 +24,11 @@ static enum merge weaker(enum merge a, enum merge b)
 static enum merge flags_mergeable(const struct vm_area_struct *left,
 				  const struct vm_area_struct *right)
 {
-	unsigned long diff = left->vm_flags ^ right->vm_flags, unsure = 0;
-	u8 known = left->known | right->known;
+	unsigned long diff = (left->vm_flags ^ right->vm_flags) & ~VM_STICKY, unsure;
 
 	if ((left->vm_flags | right->vm_flags) & VM_SPECIAL)
 		return MERGE_NO;
-	if (known & VMA_UNSURE_FLAGS)
-		unsure |= VM_INVISIBLE;
-	if (known & VMA_UNSURE_ACCOUNT)
-		unsure |= VM_ACCOUNT;
+	unsure = vma_unsure_flags(left) | vma_unsure_flags(right);
 	if (diff & ~unsure)
 		return MERGE_NO;
 	if (diff)
@@ -44,6 +37,19 @@ static enum merge flags_mergeable(const struct vm_area_struct *left,
 }
 
 /* The kernel compares struct file: two descriptors of one file are two. We see names. */
+/* Names and policies are not in maps, or not before Linux 5.17. */
+static enum merge label_mergeable(const struct vm_area_struct *left,
+				  const struct vm_area_struct *right)
+{
+	const struct vma_file *a = left->anon_name, *b = right->anon_name;
+
+	if (left->mpol != right->mpol)
+		return MERGE_NO;
+	if (a == b)
+		return MERGE_YES;
+	return a && b && !strcmp(a->name, b->name) ? MERGE_YES : MERGE_NO;
+}
+
 static enum merge file_mergeable(const struct vm_area_struct *left,
 				 const struct vm_area_struct *right)
 {
@@ -77,6 +83,7 @@ enum merge can_vma_merge(const struct vm_area_struct *left,
 	enum merge m = flags_mergeable(left, right);
 
 	m = weaker(m, file_mergeable(left, right));
+	m = weaker(m, label_mergeable(left, right));
 	return m == MERGE_NO ? m : weaker(m, anon_mergeable(left, right));
 }
 
@@ -106,11 +113,14 @@ struct vm_area_struct *vma_join(struct vma_txn *t, struct vm_area_struct *left,
 				struct vm_area_struct *right)
 {
 	unsigned long start = left->vm_start;
+	unsigned long sticky = (left->vm_flags | right->vm_flags) & VM_STICKY;
 
 	right = vma_edit(t, right);
 	/* The left area's facts win unless they are the ones we are not sure of. */
 	if (!(left->known & (VMA_UNSURE_FLAGS | VMA_UNSURE_ACCOUNT)))
-		vma_set_flags(t, right, left->vm_flags);
+		vma_set_flags(t, right, left->vm_flags | sticky);
+	else
+		vma_set_flags(t, right, right->vm_flags | sticky);
 	if (!(left->known & VMA_UNSURE_PGOFF))
 		right->vm_pgoff = left->vm_pgoff + vma_pages(left);
 	if (!right->anon)
@@ -208,20 +218,27 @@ void vma_keep_edges(struct vma_txn *t, struct vm_area_struct *vma)
 		keep_edge(t, vma, next);
 }
 
-struct vm_area_struct *vma_modify(struct vma_txn *t, struct vm_area_struct *vma,
-				  unsigned long start, unsigned long end,
-				  unsigned long flags, u8 known)
+struct vm_area_struct *vma_cut(struct vma_txn *t, struct vm_area_struct *vma,
+			       unsigned long start, unsigned long end, int *edges)
 {
-	int edges = (vma->vm_start == start ? EDGE_LEFT : 0) |
-		    (vma->vm_end == end ? EDGE_RIGHT : 0);
-
+	*edges = (vma->vm_start == start ? EDGE_LEFT : 0) |
+		 (vma->vm_end == end ? EDGE_RIGHT : 0);
 	if (vma->vm_start < start)
 		vma = split_vma(t, vma, start);
 	if (vma->vm_end > end) {
 		split_vma(t, vma, end);
 		vma = txn_find(t, start);
 	}
-	vma = vma_edit(t, vma);
+	return vma_edit(t, vma);
+}
+
+struct vm_area_struct *vma_modify(struct vma_txn *t, struct vm_area_struct *vma,
+				  unsigned long start, unsigned long end,
+				  unsigned long flags, u8 known)
+{
+	int edges;
+
+	vma = vma_cut(t, vma, start, end, &edges);
 	vma_set_flags(t, vma, flags);
 	vma->known = known;
 	return vma_merge(t, vma, edges);

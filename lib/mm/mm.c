@@ -47,31 +47,27 @@ static void reserve_for(struct mm_struct *mm, size_t n, struct reserve r[NR_RESE
 static size_t try_reserve(struct mm_struct *mm, size_t n)
 {
 	struct reserve r[NR_RESERVES];
-	size_t pages = 0;
+	size_t missing = 0;
 
 	reserve_for(mm, n, r);
-	for (int i = 0; i < NR_RESERVES; i++) {
-		struct kmem_cache *c = r[i].cache;
-
-		if (c->nr_free < r[i].objects)
-			pages += (r[i].objects - c->nr_free + c->per_page - 1) /
-				 c->per_page;
-	}
-	if (pages * PAGE_SIZE > mm->arena.free)
-		return pages * PAGE_SIZE - mm->arena.free;
-	for (int i = 0; pages && i < NR_RESERVES; i++)
-		kmem_cache_reserve(r[i].cache, r[i].objects);
-	return 0;
+	for (int i = 0; i < NR_RESERVES; i++)
+		if (kmem_cache_reserve(r[i].cache, r[i].objects))
+			missing += kmem_cache_missing(r[i].cache, r[i].objects);
+	return missing;
 }
 
 /* 0 after reserving everything, or the bytes that are missing. */
 static size_t mm_reserve(struct mm_struct *mm, size_t n)
 {
-	size_t missing = try_reserve(mm, n);
+	size_t missing;
 
+	if (unlikely(mm->arena.busy))
+		return PAGE_SIZE;
+	missing = try_reserve(mm, n);
 	if (!missing)
 		return 0;
 	rcu_reap(&mm->rcu);
+	arena_shrink(&mm->arena);
 	return try_reserve(mm, n);
 }
 
@@ -96,14 +92,30 @@ bool mm_short_of_memory(struct mm_struct *mm, size_t areas)
 /* More than is missing, so that the next calls find something left. */
 static size_t prepare_areas(struct mm_struct *mm, size_t n)
 {
-	size_t missing = mm_reserve(mm, max(n, (size_t)UNMAP_AREAS));
+	size_t missing;
 
-	return missing ? (missing + CHUNK / 2 + CHUNK - 1) & ~(CHUNK - 1) : 0;
+	n = max(n, (size_t)UNMAP_AREAS);
+	missing = mm_reserve(mm, n);
+	if (!missing) {
+		mm->prepared_txn = mm->txn;
+		mm->prepared_areas = n;
+		return 0;
+	}
+	return (arena_size_for(missing) + CHUNK / 2 + CHUNK - 1) & ~(CHUNK - 1);
+}
+
+/* A few pages cannot be many areas: no need to look. */
+static size_t most_areas(const struct mm_struct *mm, unsigned long start,
+			 unsigned long end)
+{
+	unsigned long pages = (end - start + PAGE_SIZE - 1) >> PAGE_SHIFT;
+
+	return pages < UNMAP_AREAS ? pages + 1 : mm_count_areas(mm, start, end);
 }
 
 size_t mm_prepare(struct mm_struct *mm, unsigned long start, unsigned long len)
 {
-	return prepare_areas(mm, mm_count_areas(mm, start, range_end(start, len)));
+	return prepare_areas(mm, most_areas(mm, start, range_end(start, len)));
 }
 
 size_t mm_prepare_unmap(struct mm_struct *mm)
@@ -122,7 +134,9 @@ size_t mm_prepare_mremap(struct mm_struct *mm, unsigned long old, unsigned long 
 
 bool txn_begin_quiet(struct vma_txn *t, struct mm_struct *mm, unsigned long areas)
 {
-	if (mm_reserve(mm, areas)) {
+	bool prepared = mm->prepared_txn == mm->txn && areas <= mm->prepared_areas;
+
+	if (!prepared && mm_reserve(mm, areas)) {
 		__atomic_store_n(&mm->blind, true, __ATOMIC_RELAXED);
 		return false;
 	}

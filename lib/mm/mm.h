@@ -22,42 +22,7 @@
 #include "lib/base/area.h"
 #include "lib/base/rcu.h"
 #include "lib/base/slab.h"
-
-/* The kernel's bits (include/linux/mm.h), for those we keep. */
-#define VM_READ		0x00000001UL
-#define VM_WRITE	0x00000002UL
-#define VM_EXEC		0x00000004UL
-#define VM_SHARED	0x00000008UL /* "s" in maps */
-#define VM_MAYREAD	0x00000010UL
-#define VM_MAYWRITE	0x00000020UL
-#define VM_MAYEXEC	0x00000040UL
-#define VM_MAYSHARE	0x00000080UL
-#define VM_GROWSDOWN	0x00000100UL
-#define VM_UFFD_MISSING 0x00000200UL /* registered with our userfaultfd */
-#define VM_PFNMAP	0x00000400UL
-#define VM_LOCKED	0x00002000UL
-#define VM_IO		0x00004000UL
-#define VM_SEQ_READ	0x00008000UL
-#define VM_RAND_READ	0x00010000UL
-#define VM_DONTCOPY	0x00020000UL
-#define VM_DONTEXPAND	0x00040000UL
-#define VM_LOCKONFAULT	0x00080000UL
-#define VM_ACCOUNT	0x00100000UL
-#define VM_NORESERVE	0x00200000UL
-#define VM_HUGETLB	0x00400000UL
-#define VM_SYNC		0x00800000UL
-#define VM_WIPEONFORK	0x02000000UL
-#define VM_DONTDUMP	0x04000000UL
-#define VM_HUGEPAGE	0x20000000UL
-#define VM_NOHUGEPAGE	0x40000000UL
-#define VM_MERGEABLE	0x80000000UL
-#define VM_PKEY_SHIFT	32 /* four bits */
-#define VM_PKEY_MASK	(0xfUL << VM_PKEY_SHIFT)
-#define VM_DROPPABLE	(1UL << 40)
-#define VM_UFFD_OTHER	(1UL << 62) /* ours: the program registered it itself */
-#define VM_LOCKED_MASK	(VM_LOCKED | VM_LOCKONFAULT)
-#define VM_SPECIAL	(VM_IO | VM_DONTEXPAND | VM_PFNMAP)
-#define VM_ACCESS_FLAGS (VM_READ | VM_WRITE | VM_EXEC)
+#include "lib/base/vm_flags.h"
 
 /* Why the kernel, not we, pages an area. The order is that of track_reason_name(). */
 enum track_reason {
@@ -84,13 +49,28 @@ enum vma_policy {
 };
 
 /*
+ * What the flags of a file's mappings depend on, as far as a descriptor shows it
+ * (mmap_flags(), lib/mm/mmap.c). Bits of vma_file.mode.
+ */
+#define FILE_READONLY 0x01 /* opened without FMODE_WRITE */
+#define FILE_NOEXEC   0x02 /* path_noexec(): its mount, or its kind of file system */
+#define FILE_SEALED   0x04 /* F_SEAL_WRITE or F_SEAL_FUTURE_WRITE */
+#define FILE_HUGE     0x08 /* is_file_hugepages() */
+#define FILE_ZERO     0x10 /* /dev/zero, private: the kernel's vma_is_anonymous() */
+#define FILE_DEVICE   0x20 /* its mmap() sets flags that only it knows */
+#define FILE_SECRET   0x40 /* memfd_secret() */
+
+/*
  * The file of a mapping, or the name of a special one ("[vdso]", "[stack]", "[heap]" are
- * device 0 inode 0). Reference counted under mmap_lock, freed after a grace period.
+ * device 0 inode 0), or of anonymous memory. Reference counted under mmap_lock, freed
+ * after a grace period.
  */
 struct vma_file {
 	struct rcu_head rcu;
 	unsigned int refs; /* mmap_lock */
 	unsigned int major, minor;
+	u8 mode;	 /* FILE_*; one file opened in two ways is two files here */
+	bool mode_known; /* false: seen in maps only */
 	unsigned long ino;
 	char name[]; /* as /proc/PID/maps shows it, unescaped; "" for none */
 };
@@ -120,13 +100,16 @@ struct vm_area_struct {
 	unsigned long vm_flags;
 	unsigned long vm_pgoff;	  /* pages into the file; start >> 12 when anonymous */
 	struct vma_file *vm_file; /* NULL: anonymous, no name */
-	struct vma_stat *stat;	  /* NULL until the area is registered */
-	u8 policy;		  /* enum vma_policy */
-	u8 reason;		  /* enum track_reason */
-	u8 inexact;		  /* VMA_INEXACT_* */
-	u8 known;		  /* VMA_UNSURE_*, VMA_INHERITED, VMA_KNOWN_START */
+	/* "[anon:x]" or "[anon_shmem:x]" (PR_SET_VMA_ANON_NAME), or NULL */
+	struct vma_file *anon_name;
+	struct vma_stat *stat; /* NULL until the area is registered */
+	u8 policy;	       /* enum vma_policy */
+	u8 reason;	       /* enum track_reason */
+	u8 inexact;	       /* VMA_INEXACT_* */
+	u8 known;	       /* VMA_UNSURE_*, VMA_INHERITED, VMA_KNOWN_START */
 	/* Areas of one anon_vma share a number; 0: no page was ever touched. */
 	u32 anon;
+	u32 mpol;	   /* its NUMA policy, mpol_key(); 0: the task's */
 	unsigned long txn; /* the change that made it; it alone may still edit it */
 	struct rcu_head rcu;
 };
@@ -168,6 +151,8 @@ struct mm_struct {
 	unsigned long total_vm, hiwater_vm; /* now, and the most there ever were */
 	unsigned long data_vm, exec_vm, stack_vm;
 	unsigned long locked_vm;
+	/* Of these, those that no area has: mremap(MREMAP_DONTUNMAP) of locked memory. */
+	unsigned long locked_lost;
 	unsigned long def_flags; /* VM_LOCKED after mlockall(MCL_FUTURE) */
 	unsigned long start_code, end_code, start_data, end_data;
 	unsigned long start_brk, brk, start_stack;
@@ -175,13 +160,18 @@ struct mm_struct {
 	unsigned long seq;     /* bumped by every published change */
 	unsigned long min_own; /* bytes: smaller areas are left to the kernel */
 	bool own_enabled;      /* an engine can serve us */
+	bool merge_any;	       /* PR_SET_MEMORY_MERGE: areas are born VM_MERGEABLE */
+	bool overcommit_never; /* vm.overcommit_memory is 2: MAP_NORESERVE is ignored */
+	bool program_uffd;     /* the program registered memory itself */
 	bool track_by_option;  /* not own_enabled because the user wants it so */
 	bool blind;	       /* lost track (no memory): readers must not trust it */
 	struct rcu_domain rcu;
 	struct arena arena;
 	struct kmem_cache vma_cache, node_cache, stat_cache;
 	struct kmem_cache file_cache[NR_FILE_SIZES];
-	unsigned long txn;		      /* number of the last change begun */
+	unsigned long txn; /* number of the last change begun */
+	/* mm_prepare() has reserved for so many areas, if no change was begun since. */
+	unsigned long prepared_txn, prepared_areas;
 	u32 last_anon;			      /* last vm_area_struct.anon given out */
 	unsigned long fresh_start, fresh_end; /* mapped by the last call: untouched */
 	struct area_history history;
@@ -234,10 +224,17 @@ void mm_brk(struct mm_struct *mm, unsigned long newbrk);
  */
 void mm_mprotect(struct mm_struct *mm, unsigned long start, unsigned long len,
 		 unsigned long prot, int pkey);
+/* Some area of the range makes the kernel end the call with EACCES or EPERM. */
+bool mm_mprotect_refused(struct mm_struct *mm, unsigned long start, unsigned long len,
+			 unsigned long prot);
 void mm_mremap(struct mm_struct *mm, unsigned long old, unsigned long old_len,
 	       unsigned long addr, unsigned long len, unsigned long flags);
 /* Only the advices that change an area's flags do anything. Skips holes. */
 void mm_madvise(struct mm_struct *mm, unsigned long start, unsigned long len, int advice);
+/* mm_madvise(), or mm_guard_install() for MADV_GUARD_INSTALL. */
+void mm_advice(struct mm_struct *mm, unsigned long start, unsigned long len, int advice);
+/* The invisible flags in this range are a guess until mm_verify_area() settles them. */
+void mm_doubt_flags(struct mm_struct *mm, unsigned long start, unsigned long len);
 /* @lock_flags: 0 (munlock), VM_LOCKED, or VM_LOCKED | VM_LOCKONFAULT. */
 void mm_mlock(struct mm_struct *mm, unsigned long start, unsigned long len,
 	      unsigned long lock_flags);
@@ -257,6 +254,41 @@ void mm_doubt(struct mm_struct *mm, unsigned long start, unsigned long end);
  */
 void mm_set_track(struct mm_struct *mm, unsigned long start, unsigned long end,
 		  enum track_reason reason);
+/* --- label.c; the contract is that of the calls above ------------------------------- */
+
+/*
+ * PR_SET_VMA_ANON_NAME; NULL takes the name away. Call it also after ENOMEM and EBADF.
+ * The name need not be checked (is_valid_name_char()): the kernel has accepted it.
+ */
+void mm_set_anon_name(struct mm_struct *mm, unsigned long start, unsigned long len,
+		      const char *name);
+#define ANON_NAME_MAX 80 /* with its NUL */
+/* mbind(2). Holes make the kernel fail before it changes anything. @mpol: mpol_key(). */
+void mm_mbind(struct mm_struct *mm, unsigned long start, unsigned long len, u32 mpol);
+/* A number for the policy of mbind()'s arguments (@nodes: @nr_words words of its mask),
+ * equal for equal ones; 0: none. */
+u32 mpol_key(unsigned int mode, const unsigned long *nodes, unsigned int nr_words);
+/* set_mempolicy_home_node(2), also after EOPNOTSUPP. */
+void mm_set_home_node(struct mm_struct *mm, unsigned long start, unsigned long len,
+		      unsigned int node);
+/* mseal(2): checks everything before it changes anything. */
+void mm_mseal(struct mm_struct *mm, unsigned long start, unsigned long len);
+/* MADV_GUARD_INSTALL, also after ENOMEM and EINVAL. Its removal changes no area. */
+void mm_guard_install(struct mm_struct *mm, unsigned long start, unsigned long len);
+/* PR_SET_MEMORY_MERGE: every area that KSM can merge, now and from now on. */
+void mm_set_merge_any(struct mm_struct *mm, bool on);
+/*
+ * @d, of the kernel's list, tells the inode of a file that has no descriptor (shared
+ * anonymous memory): areas inside it whose file has inode 0 get this one.
+ */
+void mm_adopt_file(struct mm_struct *mm, const struct area_desc *d);
+
+/*
+ * UFFDIO_REGISTER by the program over exactly this range: VM_UFFD_OTHER for its mode
+ * MISSING, VM_UFFD_WP, VM_UFFD_MINOR; 0 ends it.
+ */
+void mm_set_program_uffd(struct mm_struct *mm, unsigned long start, unsigned long end,
+			 unsigned long uffd_flags);
 /*
  * dup_mmap(), seen from the child: DONTCOPY areas are gone, WIPEONFORK stays, no area is
  * locked or registered any more, counters start at zero.
@@ -345,11 +377,14 @@ enum fault_verdict handle_mm_fault(struct mm_struct *mm, unsigned long addr, boo
  * Compare the shadow with the kernel's list, area by area: mm_verify_area() with each
  * line of /proc/PID/maps in order, then mm_verify_end(). Caller holds mmap_lock (a
  * quiet moment). Guesses (VMA_INEXACT_*) are resolved and counted, everything else that
- * differs is reported and, with @repair, set right.
+ * differs is reported and, with @repair, set right. With @all_flags every flag
+ * is compared; those of which the model has but a guess (VMA_UNSURE_*) are adopted and
+ * counted as resolved.
  */
 struct mm_verify {
 	struct mm_struct *mm;
 	bool repair;
+	bool all_flags; /* the areas come from smaps */
 	/* @what: "missing in shadow", "not in kernel", "start", "end", "flags", "offset",
 	 * "file". Either description may be NULL. */
 	void (*report)(void *priv, const char *what, const struct area_desc *shadow,
@@ -363,14 +398,18 @@ struct mm_verify {
 	bool failed;		   /* internal: no memory for a repair */
 };
 /*
- * Clears the struct: set @repair, @report and @priv afterwards. Call mm_prepare(mm, 0,
- * ~0) before; a repair that finds no memory leaves the shadow blind. A completed repair
- * ends blindness. Areas that a repair added are track; nothing is known of a
- * registration.
+ * Clears the struct: set @repair, @all_flags, @report and @priv afterwards. Call
+ * mm_prepare(mm, 0, ~0) before; a repair that finds no memory leaves the shadow blind. A
+ * completed repair ends blindness. Areas that a repair added are track; nothing is known
+ * of a registration.
  */
 void mm_verify_begin(struct mm_verify *v, struct mm_struct *mm);
 void mm_verify_area(struct mm_verify *v, const struct area_desc *kernel);
 void mm_verify_end(struct mm_verify *v);
+
+/* The flags as VmFlags of smaps shows them: of VM_SMAPS_MASK, VM_UFFD_MISSING standing
+ * for whoever registered the area. */
+unsigned long vma_smaps_flags(const struct vm_area_struct *vma);
 
 /* Check every invariant of the tree and the counters: NULL, or what is broken. */
 const char *validate_mm(struct mm_struct *mm);

@@ -24,7 +24,7 @@ static bool call_is_shared(const struct mmap_call *c)
 	return type == MAP_SHARED || type == MAP_SHARED_VALIDATE;
 }
 
-/* mm/util.c, accountable_mapping() */
+/* mm/vma.c, accountable_mapping() */
 static unsigned long account_flag(unsigned long flags)
 {
 	if (flags & VM_HUGETLB)
@@ -33,11 +33,11 @@ static unsigned long account_flag(unsigned long flags)
 									   : 0;
 }
 
-/* do_mmap(), calc_vm_flag_bits() */
-static unsigned long mmap_flags(const struct mm_struct *mm, const struct mmap_call *c)
+/* calc_vm_flag_bits() */
+static unsigned long flag_bits(const struct mm_struct *mm, const struct mmap_call *c,
+			       bool huge)
 {
-	unsigned long flags = prot_flags(c->prot) | mm->def_flags | VM_MAYREAD |
-			      VM_MAYWRITE | VM_MAYEXEC;
+	unsigned long flags = 0;
 
 	if (c->flags & MAP_GROWSDOWN)
 		flags |= VM_GROWSDOWN;
@@ -45,17 +45,55 @@ static unsigned long mmap_flags(const struct mm_struct *mm, const struct mmap_ca
 		flags |= VM_LOCKED;
 	if (c->flags & MAP_STACK)
 		flags |= VM_NOHUGEPAGE; /* since 6.7 */
-	if (c->flags & MAP_NORESERVE)
+	if (c->flags & MAP_NORESERVE && (huge || !mm->overcommit_never))
 		flags |= VM_NORESERVE;
-	if (c->flags & MAP_HUGETLB && !c->file)
-		flags |= VM_HUGETLB | VM_DONTEXPAND;
-	if (call_is_shared(c))
+	if (c->flags & MAP_SYNC)
+		flags |= VM_SYNC; /* whatever the kind of mapping */
+	return flags;
+}
+
+/* What do_mmap() makes of the descriptor, and the file's own mmap() adds. */
+static unsigned long file_flags(unsigned long flags, const struct mmap_call *c,
+				unsigned int mode)
+{
+	if (call_is_shared(c)) {
 		flags |= VM_SHARED | VM_MAYSHARE;
-	else if ((c->flags & MAP_TYPE) == MAP_DROPPABLE)
+		if (mode & FILE_SEALED)
+			flags &= ~VM_MAYWRITE;
+		if (mode & FILE_READONLY)
+			flags &= ~(VM_MAYWRITE | VM_SHARED);
+	} else if ((c->flags & MAP_TYPE) == MAP_DROPPABLE) {
 		flags |= VM_DROPPABLE | VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP;
+	}
+	if (mode & FILE_NOEXEC)
+		flags &= ~VM_MAYEXEC;
+	if (mode & FILE_HUGE)
+		flags |= VM_HUGETLB | VM_DONTEXPAND;
+	if (mode & FILE_SECRET)
+		flags |= VM_LOCKED | VM_DONTDUMP;
+	return flags;
+}
+
+static unsigned int call_mode(const struct mmap_call *c)
+{
+	if (c->file)
+		return c->file->mode;
+	return c->flags & MAP_HUGETLB ? FILE_HUGE : 0;
+}
+
+/* do_mmap() */
+static unsigned long mmap_flags(const struct mm_struct *mm, const struct mmap_call *c)
+{
+	unsigned long flags = prot_flags(c->prot) | mm->def_flags | VM_MAY_ACCESS;
+	unsigned int mode = call_mode(c);
+
+	flags |= flag_bits(mm, c, mode & FILE_HUGE);
+	flags = file_flags(flags, c, mode);
 	flags |= account_flag(flags);
+	if (mm->merge_any && ksm_compatible(flags))
+		flags |= VM_MERGEABLE;
 	/* __mmap_complete(): locking makes no sense for these */
-	if (flags & VM_SPECIAL)
+	if (flags & (VM_SPECIAL | VM_DROPPABLE))
 		flags &= ~VM_LOCKED_MASK;
 	return flags;
 }
@@ -98,6 +136,8 @@ static struct vm_area_struct *area_for_mmap(struct vma_txn *t, const struct mmap
 		vma->vm_pgoff = c->addr >> PAGE_SHIFT;
 	if (vma->vm_flags & VM_GROWSDOWN)
 		vma->inexact = VMA_INEXACT_GROWS;
+	if (call_mode(c) & FILE_DEVICE)
+		vma->known = VMA_UNSURE_FLAGS;
 	policy_choose(t, vma, c);
 	return vma;
 }
@@ -159,8 +199,9 @@ static void brk_grow(struct vma_txn *t, unsigned long start, unsigned long end)
 
 	vma->vm_start = start;
 	vma->vm_end = end;
-	vma->vm_flags = VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC |
-			VM_ACCOUNT | mm->def_flags;
+	vma->vm_flags = VM_READ | VM_WRITE | VM_MAY_ACCESS | VM_ACCOUNT | mm->def_flags;
+	if (mm->merge_any)
+		vma->vm_flags |= VM_MERGEABLE;
 	vma->vm_pgoff = start >> PAGE_SHIFT;
 	policy_choose(t, vma, &call);
 	vma_insert(t, vma);

@@ -8,6 +8,10 @@
 
 #include "lib/mm/vma.h"
 
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* since 6.13 */
+#endif
+
 #define VM_PROT_SHIFT_MAY 4 /* VM_MAYREAD is VM_READ << 4, and so on */
 
 /* --- mprotect ---------------------------------------------------------------------- */
@@ -56,6 +60,28 @@ static unsigned long mprotect_start(struct mm_struct *mm, unsigned long start,
 	return start;
 }
 
+/* EACCES, EPERM: an area that is sealed, or whose file forbids it, ends the call. */
+static bool refuses(const struct vm_area_struct *vma, unsigned long flags)
+{
+	if (vma->vm_flags & VM_SEALED)
+		return true;
+	return flags & ~(flags >> VM_PROT_SHIFT_MAY) & VM_ACCESS_FLAGS;
+}
+
+bool mm_mprotect_refused(struct mm_struct *mm, unsigned long start, unsigned long len,
+			 unsigned long prot)
+{
+	unsigned long end = range_end(start, len);
+	const struct vm_area_struct *vma;
+
+	for (unsigned long p = start;
+	     p < end && (vma = tree_find(mm->root, p)) && vma->vm_start < end;
+	     p = vma->vm_end)
+		if (refuses(vma, mprotect_flags(vma, prot, -1)))
+			return true;
+	return false;
+}
+
 void mm_mprotect(struct mm_struct *mm, unsigned long start, unsigned long len,
 		 unsigned long prot, int pkey)
 {
@@ -70,9 +96,9 @@ void mm_mprotect(struct mm_struct *mm, unsigned long start, unsigned long len,
 		unsigned long flags = mprotect_flags(vma, prot, pkey);
 		unsigned long stop = min(end, vma->vm_end);
 
-		if (flags & ~(flags >> VM_PROT_SHIFT_MAY) & VM_ACCESS_FLAGS &&
-		    !(vma->known & VMA_UNSURE_FLAGS))
-			break; /* EACCES: what came before has been changed */
+		if (refuses(vma, flags) &&
+		    (vma->vm_flags & VM_SEALED || !(vma->known & VMA_UNSURE_FLAGS)))
+			break; /* what came before has been changed */
 		mprotect_fixup(&t, vma, p, stop, flags);
 		p = stop;
 	}
@@ -82,14 +108,14 @@ void mm_mprotect(struct mm_struct *mm, unsigned long start, unsigned long len,
 
 /* --- madvise ----------------------------------------------------------------------- */
 
-/* mm/ksm.c, vma_ksm_compatible() */
-static bool ksm_compatible(unsigned long flags)
-{
-	return !(flags &
-		 (VM_SHARED | VM_MAYSHARE | VM_SPECIAL | VM_HUGETLB | VM_DROPPABLE));
-}
+#define ADVICE_REFUSED (~0UL) /* EINVAL or EPERM: the call ends here */
 
-#define ADVICE_REFUSED (~0UL) /* EINVAL: the call ends here */
+/* can_madvise_modify(), for the two advices that change flags and discard */
+static bool seal_forbids(const struct vm_area_struct *vma)
+{
+	return (vma->vm_flags & (VM_SEALED | VM_WRITE)) == VM_SEALED &&
+	       vma_is_anonymous(vma);
+}
 
 /*
  * madvise_vma_behavior(): the new flags; unchanged if the advice is not about flags. */
@@ -105,12 +131,13 @@ static unsigned long madvise_flags(const struct vm_area_struct *vma, int advice)
 	case MADV_RANDOM:
 		return (flags & ~VM_SEQ_READ) | VM_RAND_READ;
 	case MADV_DONTFORK:
-		return flags | VM_DONTCOPY;
+		return seal_forbids(vma) ? ADVICE_REFUSED : flags | VM_DONTCOPY;
 	case MADV_DOFORK:
-		return flags & VM_SPECIAL ? ADVICE_REFUSED : flags & ~VM_DONTCOPY;
+		return flags & VM_IO ? ADVICE_REFUSED : flags & ~VM_DONTCOPY;
 	case MADV_WIPEONFORK:
-		return vma->vm_file || flags & VM_SHARED ? ADVICE_REFUSED
-							 : flags | VM_WIPEONFORK;
+		if (vma->vm_file || flags & VM_SHARED || seal_forbids(vma))
+			return ADVICE_REFUSED;
+		return flags | VM_WIPEONFORK;
 	case MADV_KEEPONFORK:
 		return flags & VM_DROPPABLE ? ADVICE_REFUSED : flags & ~VM_WIPEONFORK;
 	case MADV_DONTDUMP:
@@ -134,7 +161,8 @@ static unsigned long madvise_flags(const struct vm_area_struct *vma, int advice)
 
 static bool advice_changes_flags(int advice)
 {
-	const struct vm_area_struct set = { .vm_flags = ~VM_SPECIAL & ~VM_DROPPABLE };
+	const struct vm_area_struct set = { .vm_flags = ~(VM_SPECIAL | VM_DROPPABLE |
+							  VM_SEALED) };
 	const struct vm_area_struct clear = { .vm_flags = 0 };
 
 	return madvise_flags(&set, advice) != set.vm_flags ||
@@ -161,6 +189,30 @@ void mm_madvise(struct mm_struct *mm, unsigned long start, unsigned long len, in
 			break;
 		if (flags != vma->vm_flags)
 			vma_modify(&t, vma, from, p, flags, vma->known);
+	}
+	txn_commit(&t);
+}
+
+void mm_advice(struct mm_struct *mm, unsigned long start, unsigned long len, int advice)
+{
+	if (advice == MADV_GUARD_INSTALL)
+		mm_guard_install(mm, start, len);
+	else
+		mm_madvise(mm, start, len, advice);
+}
+
+void mm_doubt_flags(struct mm_struct *mm, unsigned long start, unsigned long len)
+{
+	unsigned long end = range_end(start & PAGE_MASK, len + (start & ~PAGE_MASK));
+	struct vm_area_struct *vma;
+	struct vma_txn t;
+
+	start &= PAGE_MASK;
+	if (end <= start || !txn_begin_quiet(&t, mm, mm_count_areas(mm, start, end)))
+		return;
+	for (unsigned long p = start; (vma = txn_find(&t, p)) && vma->vm_start < end;) {
+		p = vma->vm_end;
+		vma_edit(&t, vma)->known |= VMA_UNSURE_FLAGS;
 	}
 	txn_commit(&t);
 }
@@ -212,6 +264,8 @@ void mm_mlockall(struct mm_struct *mm, int flags)
 		return;
 	for (unsigned long p = 0; (vma = txn_find(&t, p));) {
 		p = vma->vm_end;
+		if (vma_is_gate(vma))
+			break;
 		mlock_fixup(&t, vma, vma->vm_start, vma->vm_end, lock_flags);
 	}
 	txn_commit(&t);
@@ -259,9 +313,9 @@ void mm_set_uffd(struct mm_struct *mm, unsigned long start, unsigned long end, b
 	if (end <= start || !txn_begin_quiet(&t, mm, mm_count_areas(mm, start, end)))
 		return;
 	if (on)
-		uffd_range(&t, start, end, VM_UFFD_OTHER, VM_UFFD_MISSING);
+		uffd_range(&t, start, end, VM_UFFD_PROGRAM, VM_UFFD_MISSING);
 	else
-		uffd_range(&t, start, end, VM_UFFD_OTHER | VM_UFFD_MISSING, 0);
+		uffd_range(&t, start, end, VM_UFFD_FLAGS, 0);
 	for (unsigned long p = start;
 	     on && (vma = txn_find(&t, p)) && vma->vm_start < end;) {
 		p = vma->vm_end;
@@ -293,6 +347,7 @@ void mm_set_track(struct mm_struct *mm, unsigned long start, unsigned long end,
 
 	if (end <= start || !txn_begin_quiet(&t, mm, mm_count_areas(mm, start, end)))
 		return;
+	mm->program_uffd |= reason == TRACK_PROGRAM_UFFD;
 	uffd_range(&t, start, end, VM_UFFD_MISSING,
 		   reason == TRACK_PROGRAM_UFFD ? VM_UFFD_OTHER : 0);
 	for (unsigned long p = start; (vma = txn_find(&t, p)) && vma->vm_start < end;) {
@@ -301,6 +356,17 @@ void mm_set_track(struct mm_struct *mm, unsigned long start, unsigned long end,
 		vma->policy = POLICY_TRACK;
 		vma->reason = (u8)reason;
 	}
+	txn_commit(&t);
+}
+
+void mm_set_program_uffd(struct mm_struct *mm, unsigned long start, unsigned long end,
+			 unsigned long uffd_flags)
+{
+	struct vma_txn t;
+
+	if (end <= start || !txn_begin_quiet(&t, mm, mm_count_areas(mm, start, end)))
+		return;
+	uffd_range(&t, start, end, VM_UFFD_FLAGS, uffd_flags & VM_UFFD_PROGRAM);
 	txn_commit(&t);
 }
 

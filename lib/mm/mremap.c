@@ -46,6 +46,7 @@ static void copy_vma(struct vma_txn *t, const struct move *m)
 	*vma = *source;
 	vma->txn = txn;
 	file_ref(vma->vm_file);
+	file_ref(vma->anon_name);
 	if (vma->stat)
 		vma->stat->refs++;
 	vma->vm_pgoff += delta;
@@ -62,9 +63,9 @@ static void copy_vma(struct vma_txn *t, const struct move *m)
 	policy_resized(t->mm, vma);
 	vma_insert(t, vma);
 	vma = vma_merge(t, vma, EDGE_BOTH);
-	if (vma->vm_flags & (VM_UFFD_MISSING | VM_UFFD_OTHER)) {
+	if (vma->vm_flags & VM_UFFD_FLAGS) {
 		vma = vma_edit(t, vma);
-		vma_set_flags(t, vma, vma->vm_flags & ~(VM_UFFD_MISSING | VM_UFFD_OTHER));
+		vma_set_flags(t, vma, vma->vm_flags & ~VM_UFFD_FLAGS);
 		vma_keep_edges(t, vma);
 	}
 }
@@ -77,6 +78,11 @@ static void dontunmap_complete(struct vma_txn *t, const struct move *m)
 {
 	struct vm_area_struct *vma = vma_edit(t, txn_find(t, m->old));
 
+	/* The kernel goes on counting the source's pages as locked, for ever. */
+	if (vma->vm_flags & VM_LOCKED) {
+		t->mm->locked_vm += vma_pages(vma);
+		t->mm->locked_lost += vma_pages(vma);
+	}
 	vma_set_flags(t, vma, vma->vm_flags & ~VM_LOCKED_MASK);
 	if (vma->vm_flags & VM_ACCOUNT)
 		vma->known |= VMA_UNSURE_ACCOUNT;

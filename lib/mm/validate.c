@@ -12,6 +12,8 @@ static const char *validate_links(const struct vm_area_struct *vma)
 {
 	if (vma->vm_file && !vma->vm_file->refs)
 		return "file without a reference";
+	if (vma->anon_name && !vma->anon_name->refs)
+		return "name without a reference";
 	if (vma->stat && !vma->stat->refs)
 		return "counters without a reference";
 	if (vma->vm_flags & VM_UFFD_MISSING && !vma->stat)
@@ -48,6 +50,9 @@ static void count_area(struct walk *w, const struct vm_area_struct *vma)
 	const unsigned long *field = vm_stat_field(w->mm, vma->vm_flags);
 	unsigned long pages = vma_pages(vma);
 
+	if (vma_is_gate(vma))
+		return;
+	w->map_count++;
 	w->total_vm += pages;
 	if (vma->vm_flags & VM_LOCKED)
 		w->locked_vm += pages;
@@ -65,7 +70,7 @@ static const char *validate_counts(const struct walk *w)
 		return "map_count";
 	if (w->total_vm != w->mm->total_vm || w->mm->hiwater_vm < w->total_vm)
 		return "total_vm";
-	if (w->locked_vm != w->mm->locked_vm)
+	if (w->locked_vm + w->mm->locked_lost != w->mm->locked_vm)
 		return "locked_vm";
 	if (w->exec_vm != w->mm->exec_vm)
 		return "exec_vm";
@@ -93,7 +98,6 @@ static const char *validate_area(struct walk *w, const struct vm_area_struct *vm
 	if (!err)
 		err = validate_neighbours(w->prev, vma);
 	w->prev = vma;
-	w->map_count++;
 	count_area(w, vma);
 	return err;
 }

@@ -19,7 +19,12 @@
 #include "lib/base/string.h"
 #include "lib/mm/vma.h"
 
-#define VM_VISIBLE (VM_ACCESS_FLAGS | VM_SHARED)
+/* What maps shows; "s" is VM_MAYSHARE, and a reader of maps may call it VM_SHARED. */
+static unsigned long visible(unsigned long flags)
+{
+	return (flags & VM_ACCESS_FLAGS) |
+	       (flags & (VM_SHARED | VM_MAYSHARE) ? VM_MAYSHARE : 0);
+}
 
 static void describe(const struct mm_struct *mm, const struct vm_area_struct *vma,
 		     struct area_desc *d)
@@ -29,7 +34,7 @@ static void describe(const struct mm_struct *mm, const struct vm_area_struct *vm
 	*d = (struct area_desc){
 		.start = vma->vm_start,
 		.end = vma->vm_end,
-		.vm_flags = vma->vm_flags,
+		.vm_flags = vma_smaps_flags(vma),
 		.pgoff = file ? vma->vm_pgoff : 0,
 		.name = vma_name(mm, vma),
 	};
@@ -85,7 +90,7 @@ static void repair_unmap(struct mm_verify *v, unsigned long start, unsigned long
 
 static enum track_reason reason_of(const struct area_desc *d)
 {
-	if (d->vm_flags & VM_SHARED)
+	if (visible(d->vm_flags) & VM_MAYSHARE)
 		return TRACK_SHARED;
 	if (desc_is_anonymous(d))
 		return TRACK_BEFORE_START;
@@ -105,7 +110,7 @@ static void repair_import(struct mm_verify *v, const struct area_desc *kernel,
 	if (!verify_begin(v, &t))
 		return;
 	vma_unmap_range(&t, start, end);
-	if (import_area(&t, &part, reason_of(kernel)))
+	if (import_area(&t, &part, reason_of(kernel), v->all_flags))
 		v->failed = true;
 	txn_commit(&t);
 }
@@ -127,15 +132,18 @@ static void repair_flags(struct mm_verify *v, const struct area_desc *kernel,
 			 unsigned long start, unsigned long end)
 {
 	struct vm_area_struct *vma;
+	unsigned long flags;
 	struct vma_txn t;
 
 	if (!verify_begin(v, &t))
 		return;
 	vma = isolate(&t, start, end);
 	vma->known |= VMA_UNSURE_FLAGS;
-	vma_set_flags(&t, vma,
-		      (vma->vm_flags & ~VM_VISIBLE) | (kernel->vm_flags & VM_VISIBLE) |
-			      (kernel->vm_flags & VM_SHARED ? VM_MAYSHARE : 0));
+	flags = vma->vm_flags & ~(VM_ACCESS_FLAGS | VM_SHARED | VM_MAYSHARE);
+	flags |= visible(kernel->vm_flags);
+	if (flags & VM_MAYSHARE)
+		flags |= VM_SHARED;
+	vma_set_flags(&t, vma, flags);
 	vma_keep_edges(&t, vma);
 	txn_commit(&t);
 }
@@ -218,15 +226,17 @@ enum file_match {
  * Names change (rename, unlink). Some file systems answer another device to fstat() than
  * maps shows. A file whose inode we were not told (shared anonymous memory) is any.
  */
-static enum file_match match_file(const struct vma_file *file,
+static enum file_match match_file(const struct vm_area_struct *vma,
 				  const struct area_desc *kernel)
 {
+	const struct vma_file *file = vma->vm_file;
 	bool same_dev, same_name;
 
 	if (!file || desc_is_anonymous(kernel))
 		return file || !desc_is_anonymous(kernel) ? FILE_DIFFERENT : FILE_EQUAL;
 	same_dev = file->major == kernel->major && file->minor == kernel->minor;
-	same_name = !strcmp(file->name, kernel->name);
+	same_name =
+		!strcmp(vma->anon_name ? vma->anon_name->name : file->name, kernel->name);
 	if (file->ino == kernel->ino) {
 		if (same_dev && same_name)
 			return FILE_EQUAL;
@@ -242,9 +252,9 @@ static const char *compare(struct mm_verify *v, struct vm_area_struct *vma,
 			   unsigned long addr, const struct area_desc *kernel)
 {
 	unsigned long pgoff = vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
-	enum file_match match = match_file(vma->vm_file, kernel);
+	enum file_match match = match_file(vma, kernel);
 
-	if ((vma->vm_flags ^ kernel->vm_flags) & VM_VISIBLE)
+	if (visible(vma->vm_flags) != visible(kernel->vm_flags))
 		return "flags";
 	if (match == FILE_DIFFERENT)
 		return "file";
@@ -291,7 +301,7 @@ static void verify_late_start(struct mm_verify *v, struct vm_area_struct *vma,
 			      const struct area_desc *kernel, unsigned long addr)
 {
 	if (addr == kernel->start && vma->inexact & VMA_INEXACT_GROWS &&
-	    !((vma->vm_flags ^ kernel->vm_flags) & VM_VISIBLE)) {
+	    visible(vma->vm_flags) == visible(kernel->vm_flags)) {
 		v->resolved++;
 		adopt_start(v, vma, addr);
 		return;
@@ -347,12 +357,21 @@ static void verify_span(struct mm_verify *v, const struct area_desc *kernel)
 
 static bool looks_alike(const struct vm_area_struct *a, const struct vm_area_struct *b)
 {
-	if ((a->vm_flags ^ b->vm_flags) & VM_VISIBLE)
+	if (visible(a->vm_flags) != visible(b->vm_flags))
 		return false;
 	if (!a->vm_file || !b->vm_file)
 		return a->vm_file == b->vm_file;
 	return a->vm_pgoff + vma_pages(a) == b->vm_pgoff &&
 	       a->vm_file->ino == b->vm_file->ino;
+}
+
+/*
+ * Closing its userfaultfd, a program ends all registrations without our seeing it, and
+ * what only they kept apart is merged.
+ */
+static bool may_be_merged(const struct mm_verify *v, const struct vm_area_struct *right)
+{
+	return right->inexact & VMA_INEXACT_START || v->mm->program_uffd;
 }
 
 /* 3 in the drawing. @told: K was reported already, and a repair may have cut it up. */
@@ -369,7 +388,7 @@ static void verify_starts(struct mm_verify *v, const struct area_desc *kernel, b
 		end = right->vm_end;
 		if (right->vm_start != left->vm_end)
 			continue; /* a hole, reported as missing */
-		if (right->inexact & VMA_INEXACT_START && looks_alike(left, right)) {
+		if (may_be_merged(v, right) && looks_alike(left, right)) {
 			v->resolved++;
 			adopt_merge(v, left, right);
 			continue;
@@ -415,6 +434,79 @@ static void verify_settled(struct mm_verify *v, const struct area_desc *kernel)
 	txn_commit(&t);
 }
 
+/* --- all flags ---------------------------------------------------------------------- */
+
+unsigned long vma_smaps_flags(const struct vm_area_struct *vma)
+{
+	unsigned long flags = vma->vm_flags & VM_SMAPS_MASK;
+
+	return vma->vm_flags & VM_UFFD_OTHER ? flags | VM_UFFD_MISSING : flags;
+}
+
+/*
+ * Besides what the area says of itself: nobody tells us when the program closes its
+ * userfaultfd, and a kernel before 6.19 may know no VM_MAYBE_GUARD.
+ */
+static unsigned long flags_to_adopt(const struct vm_area_struct *vma,
+				    const struct mm_struct *mm)
+{
+	unsigned long flags = vma_unsure_flags(vma) | VM_SOFTDIRTY;
+
+	if (mm->program_uffd && !(vma->vm_flags & VM_UFFD_MISSING))
+		flags |= VM_UFFD_FLAGS;
+	return flags | (vma->vm_flags & VM_MAYBE_GUARD);
+}
+
+static void adopt_flags(struct mm_verify *v, struct vm_area_struct *vma,
+			const struct area_desc *kernel)
+{
+	const u8 unsure = VMA_UNSURE_FLAGS | VMA_UNSURE_ACCOUNT;
+	unsigned long flags = desc_flags(kernel);
+	struct vma_txn t;
+
+	if (!verify_begin(v, &t))
+		return;
+	vma = vma_edit(&t, vma);
+	if (vma->policy == POLICY_OWN && flags & VM_UFFD_OTHER)
+		flags ^= VM_UFFD_OTHER | (vma->vm_flags & VM_UFFD_MISSING);
+	vma_set_flags(&t, vma, (vma->vm_flags & VM_PKEY_MASK) | flags);
+	vma->known &= ~unsure;
+	vma_keep_edges(&t, vma);
+	txn_commit(&t);
+}
+
+/* @vma lies inside @kernel and looks like it. */
+static void verify_flags(struct mm_verify *v, struct vm_area_struct *vma,
+			 const struct area_desc *kernel)
+{
+	unsigned long diff = (vma_smaps_flags(vma) ^ kernel->vm_flags) & VM_SMAPS_MASK;
+	bool differs = diff & ~flags_to_adopt(vma, v->mm);
+
+	if (differs)
+		report(v, "flags", vma, kernel);
+	else if (diff & ~VM_SOFTDIRTY)
+		v->resolved++;
+	if (differs ? v->repair
+		    : diff & ~VM_SOFTDIRTY ||
+			      vma->known & (VMA_UNSURE_FLAGS | VMA_UNSURE_ACCOUNT))
+		adopt_flags(v, vma, kernel);
+}
+
+/* The areas of the span once more, now that their edges are the kernel's. */
+static void verify_all_flags(struct mm_verify *v, const struct area_desc *kernel)
+{
+	unsigned long p = kernel->start;
+	struct vm_area_struct *vma;
+
+	for (; (vma = tree_find(v->mm->root, p)) && vma->vm_end <= kernel->end &&
+	       !v->failed;) {
+		p = vma->vm_end;
+		if (vma->vm_start >= kernel->start &&
+		    visible(vma->vm_flags) == visible(kernel->vm_flags))
+			verify_flags(v, vma, kernel);
+	}
+}
+
 void mm_verify_begin(struct mm_verify *v, struct mm_struct *mm)
 {
 	*v = (struct mm_verify){ .mm = mm };
@@ -437,6 +529,8 @@ void mm_verify_area(struct mm_verify *v, const struct area_desc *kernel)
 	verify_starts(v, kernel, v->differences != before);
 	verify_end(v, kernel);
 	verify_settled(v, kernel);
+	if (v->all_flags)
+		verify_all_flags(v, kernel);
 	v->cursor = kernel->end;
 }
 

@@ -3,24 +3,10 @@
 
 /* --- references -------------------------------------------------------------------- */
 
-static void stat_free_rcu(struct rcu_head *head)
-{
-	struct vma_stat *stat = container_of(head, struct vma_stat, rcu);
-
-	kmem_cache_free(kmem_cache_of(stat), stat);
-}
-
 static void stat_put(struct mm_struct *mm, struct vma_stat *stat)
 {
 	if (stat && !--stat->refs)
-		rcu_defer(&mm->rcu, &stat->rcu, stat_free_rcu);
-}
-
-static void vma_free_rcu(struct rcu_head *head)
-{
-	struct vm_area_struct *vma = container_of(head, struct vm_area_struct, rcu);
-
-	kmem_cache_free(kmem_cache_of(vma), vma);
+		kmem_cache_free_rcu(&mm->stat_cache, &mm->rcu, stat, &stat->rcu);
 }
 
 static bool vma_is_ours(const struct vma_txn *t, const struct vm_area_struct *vma)
@@ -36,11 +22,13 @@ static void vma_retire(struct vma_txn *t, struct vm_area_struct *vma)
 {
 	if (vma->vm_file)
 		vma_file_put(t->mm, vma->vm_file);
+	if (vma->anon_name)
+		vma_file_put(t->mm, vma->anon_name);
 	stat_put(t->mm, vma->stat);
 	if (vma_is_ours(t, vma))
 		kmem_cache_free(&t->mm->vma_cache, vma);
 	else
-		rcu_defer(&t->mm->rcu, &vma->rcu, vma_free_rcu);
+		kmem_cache_free_rcu(&t->mm->vma_cache, &t->mm->rcu, vma, &vma->rcu);
 }
 
 static struct vm_area_struct *vma_copy(struct vma_txn *t,
@@ -51,6 +39,7 @@ static struct vm_area_struct *vma_copy(struct vma_txn *t,
 	*copy = *vma;
 	copy->txn = t->id;
 	file_ref(copy->vm_file);
+	file_ref(copy->anon_name);
 	if (copy->stat)
 		copy->stat->refs++;
 	return copy;
@@ -69,14 +58,17 @@ unsigned long *vm_stat_field(struct mm_struct *mm, unsigned long flags)
 	return NULL;
 }
 
-static void account_pages(struct mm_struct *mm, unsigned long flags, unsigned long pages)
+static void account_pages(struct mm_struct *mm, const struct vm_area_struct *vma,
+			  unsigned long pages)
 {
-	unsigned long *field = vm_stat_field(mm, flags);
+	unsigned long *field = vm_stat_field(mm, vma->vm_flags);
 
+	if (vma_is_gate(vma))
+		return;
 	mm->total_vm += pages;
 	if (field)
 		*field += pages;
-	if (flags & VM_LOCKED)
+	if (vma->vm_flags & VM_LOCKED)
 		mm->locked_vm += pages;
 }
 
@@ -93,15 +85,15 @@ struct vm_area_struct *vma_new(struct vma_txn *t)
 void vma_insert(struct vma_txn *t, struct vm_area_struct *vma)
 {
 	tree_insert(t, vma);
-	t->mm->map_count++;
-	account_pages(t->mm, vma->vm_flags, vma_pages(vma));
+	t->mm->map_count += !vma_is_gate(vma);
+	account_pages(t->mm, vma, vma_pages(vma));
 }
 
 void vma_remove(struct vma_txn *t, struct vm_area_struct *vma)
 {
 	tree_erase(t, vma->vm_end);
-	t->mm->map_count--;
-	account_pages(t->mm, vma->vm_flags, -vma_pages(vma));
+	t->mm->map_count -= !vma_is_gate(vma);
+	account_pages(t->mm, vma, -vma_pages(vma));
 	vma_retire(t, vma);
 }
 
@@ -128,14 +120,23 @@ void vma_set_range(struct vma_txn *t, struct vm_area_struct *vma, unsigned long 
 	vma->vm_end = end;
 	if (end != old_end)
 		tree_replace(t, old_end, vma);
-	account_pages(t->mm, vma->vm_flags, vma_pages(vma) - old_pages);
+	account_pages(t->mm, vma, vma_pages(vma) - old_pages);
 }
 
 void vma_set_flags(struct vma_txn *t, struct vm_area_struct *vma, unsigned long flags)
 {
-	account_pages(t->mm, vma->vm_flags, -vma_pages(vma));
+	account_pages(t->mm, vma, -vma_pages(vma));
 	vma->vm_flags = flags;
-	account_pages(t->mm, vma->vm_flags, vma_pages(vma));
+	account_pages(t->mm, vma, vma_pages(vma));
+}
+
+void vma_set_anon_name(struct vma_txn *t, struct vm_area_struct *vma,
+		       struct vma_file *name)
+{
+	file_ref(name);
+	if (vma->anon_name)
+		vma_file_put(t->mm, vma->anon_name);
+	vma->anon_name = name;
 }
 
 void vma_set_stat(struct vma_txn *t, struct vm_area_struct *vma, struct vma_stat *stat)

@@ -36,6 +36,8 @@ void txn_commit(struct vma_txn *t);
 /* Areas that overlap [start, end). */
 size_t mm_count_areas(const struct mm_struct *mm, unsigned long start, unsigned long end);
 
+#define GATE_START 0xffffffff00000000UL /* no program maps anything up there */
+
 static inline struct vm_area_struct *txn_find(struct vma_txn *t, unsigned long addr)
 {
 	return tree_find(t->root, addr);
@@ -54,10 +56,28 @@ static inline unsigned long vma_pages(const struct vm_area_struct *vma)
 	return (vma->vm_end - vma->vm_start) >> PAGE_SHIFT;
 }
 
-/* The kernel's vma_is_anonymous(); shared anonymous memory has a file (shmem). */
+/* The kernel's vma_is_anonymous(); shared anonymous memory has a file (shmem), a private
+ * mapping of /dev/zero is anonymous and has one too. */
 static inline bool vma_is_anonymous(const struct vm_area_struct *vma)
 {
-	return !vma->vm_file;
+	return !vma->vm_file || vma->vm_file->mode & FILE_ZERO;
+}
+
+/* The flags of which the model has but a guess (VMA_UNSURE_*). */
+static inline unsigned long vma_unsure_flags(const struct vm_area_struct *vma)
+{
+	unsigned long unsure = vma->known & VMA_UNSURE_ACCOUNT ? VM_ACCOUNT : 0;
+
+	/* What maps shows is no guess, and registrations are never imported. */
+	if (vma->known & VMA_UNSURE_FLAGS)
+		unsure |= ~(VM_ACCESS_FLAGS | VM_MAYSHARE | VM_UFFD_FLAGS);
+	return unsure;
+}
+
+/* [vsyscall]: in every process's maps, in no mm_struct (get_gate_vma()). */
+static inline bool vma_is_gate(const struct vm_area_struct *vma)
+{
+	return vma->vm_start >= GATE_START;
 }
 
 /* --- vma.c ------------------------------------------------------------------------- */
@@ -75,6 +95,9 @@ void vma_set_range(struct vma_txn *t, struct vm_area_struct *vma, unsigned long 
 		   unsigned long end);
 void vma_set_flags(struct vma_txn *t, struct vm_area_struct *vma, unsigned long flags);
 void vma_set_stat(struct vma_txn *t, struct vm_area_struct *vma, struct vma_stat *stat);
+/* @name: NULL or one whose reference the caller keeps. */
+void vma_set_anon_name(struct vma_txn *t, struct vm_area_struct *vma,
+		       struct vma_file *name);
 /* Which of exec_vm, stack_vm, data_vm counts an area with these flags, or NULL
  * (mm/mmap.c, vm_stat_account). */
 unsigned long *vm_stat_field(struct mm_struct *mm, unsigned long flags);
@@ -126,6 +149,10 @@ struct vm_area_struct *vma_join(struct vma_txn *t, struct vm_area_struct *left,
  * its edges are there although they look mergeable.
  */
 void vma_keep_edges(struct vma_txn *t, struct vm_area_struct *vma);
+/* Cut [start, end), inside @vma, out of it. Returns the editable area of that range, and
+ * in *@edges those of its edges at which vma_merge() may then try. */
+struct vm_area_struct *vma_cut(struct vma_txn *t, struct vm_area_struct *vma,
+			       unsigned long start, unsigned long end, int *edges);
 /*
  * vma_modify(): [start, end), inside @vma, gets these flags; split or merge as the
  * kernel does. Returns the area that now holds the range.
@@ -148,12 +175,23 @@ bool same_file(const struct vma_file *a, const struct vma_file *b);
 
 /* --- import.c ---------------------------------------------------------------------- */
 
+/* mm/ksm.c, ksm_compatible() */
+static inline bool ksm_compatible(unsigned long flags)
+{
+	return !(flags &
+		 (VM_SHARED | VM_MAYSHARE | VM_SPECIAL | VM_HUGETLB | VM_DROPPABLE));
+}
+
+/* All flags of @d, from smaps, as ours; a registration counts as the program's. */
+unsigned long desc_flags(const struct area_desc *d);
 /* Plain private memory: no file, and no special name but a place's or a label. */
 bool desc_is_anonymous(const struct area_desc *d);
 /* A reference to the file of @d, shared with the area before it; NULL: no memory. */
 struct vma_file *import_file(struct vma_txn *t, const struct area_desc *d);
-/* 0, or -ENOMEM when there is no room for the file's name. */
-int import_area(struct vma_txn *t, const struct area_desc *d, enum track_reason reason);
+/* 0, or -ENOMEM when there is no room for the file's name. @all_flags: d->vm_flags are
+ * what smaps says. */
+int import_area(struct vma_txn *t, const struct area_desc *d, enum track_reason reason,
+		bool all_flags);
 
 /* --- policy.c ---------------------------------------------------------------------- */
 

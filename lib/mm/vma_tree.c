@@ -77,13 +77,6 @@ static struct vma_node *node_new(struct vma_txn *t, unsigned int level)
 	return node;
 }
 
-static void node_free_rcu(struct rcu_head *head)
-{
-	struct vma_node *node = container_of(head, struct vma_node, rcu);
-
-	kmem_cache_free(kmem_cache_of(node), node);
-}
-
 static bool node_is_ours(const struct vma_txn *t, const struct vma_node *node)
 {
 	return node->txn == t->id || t->in_place;
@@ -94,7 +87,7 @@ static void node_retire(struct vma_txn *t, struct vma_node *node)
 	if (node_is_ours(t, node))
 		kmem_cache_free(&t->mm->node_cache, node);
 	else
-		rcu_defer(&t->mm->rcu, &node->rcu, node_free_rcu);
+		kmem_cache_free_rcu(&t->mm->node_cache, &t->mm->rcu, node, &node->rcu);
 }
 
 /* A node this change may write, in place of *@slot (T1). */

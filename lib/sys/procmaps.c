@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "lib/base/string.h"
+#include "lib/base/vm_flags.h"
 #include "lib/sys/procmaps.h"
 #include "lib/sys/sys.h"
 
 int procmaps_open(struct procmaps *p)
 {
-	long fd = sys_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
+	return procmaps_open_file(p, "/proc/self/maps");
+}
+
+int procmaps_open_file(struct procmaps *p, const char *path)
+{
+	long fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
 
 	p->fd = (int)fd;
 	p->pos = p->end = 0;
@@ -38,9 +44,8 @@ static void unescape_octal(char *s)
 
 static unsigned long parse_perms(const char *s)
 {
-	/* VM_READ, VM_WRITE, VM_EXEC, VM_SHARED of lib/mm/mm.h, the kernel's bits */
-	return (s[0] == 'r' ? 1UL : 0) | (s[1] == 'w' ? 2UL : 0) |
-	       (s[2] == 'x' ? 4UL : 0) | (s[3] == 's' ? 8UL : 0);
+	return (s[0] == 'r' ? VM_READ : 0) | (s[1] == 'w' ? VM_WRITE : 0) |
+	       (s[2] == 'x' ? VM_EXEC : 0) | (s[3] == 's' ? VM_SHARED : 0);
 }
 
 static bool expect(const char **s, char c)
@@ -98,22 +103,33 @@ static int procmaps_fill(struct procmaps *p)
 	return n > 0;
 }
 
-int procmaps_next(struct procmaps *p, struct area_desc *d)
+int procmaps_line(struct procmaps *p, char **line)
 {
 	for (;;) {
-		char *line = p->buf + p->pos, *nl = NULL;
+		char *nl = NULL;
 		int ret;
 
+		*line = p->buf + p->pos;
 		for (size_t i = p->pos; i < p->end && !nl; i++)
 			if (p->buf[i] == '\n')
 				nl = p->buf + i;
 		if (nl) {
 			*nl = '\0';
 			p->pos = (size_t)(nl + 1 - p->buf);
-			return procmaps_parse_line(line, d) ? 1 : -EPROTO;
+			return 1;
 		}
 		ret = procmaps_fill(p);
 		if (ret <= 0)
 			return ret;
 	}
+}
+
+int procmaps_next(struct procmaps *p, struct area_desc *d)
+{
+	char *line;
+	int ret = procmaps_line(p, &line);
+
+	if (ret <= 0)
+		return ret;
+	return procmaps_parse_line(line, d) ? 1 : -EPROTO;
 }

@@ -18,6 +18,10 @@ struct procmaps {
 
 /* 0 or -errno. */
 int procmaps_open(struct procmaps *p);
+/* The same for another file of lines. */
+int procmaps_open_file(struct procmaps *p, const char *path);
+/* The next line, NUL-terminated in @p until the next call. 1, 0 at the end, -errno. */
+int procmaps_line(struct procmaps *p, char **line);
 /*
  * The next area. d->name points into @p and lives until the next call; octal escapes
  * are undone. Returns 1, 0 at the end, or -errno.

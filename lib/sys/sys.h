@@ -63,6 +63,7 @@ sys_call6(long nr, unsigned long a, unsigned long b, unsigned long c, unsigned l
 #define sys_pwrite(fd, buf, n, off) sys_call4(__NR_pwrite64, fd, buf, n, off)
 #define sys_pread(fd, buf, n, off)  sys_call4(__NR_pread64, fd, buf, n, off)
 #define sys_fstat(fd, st)	    sys_call2(__NR_fstat, fd, st)
+#define sys_fstatfs(fd, buf)	    sys_call2(__NR_fstatfs, fd, buf)
 #define sys_statx(dfd, path, flags, mask, stx) \
 	sys_call5(__NR_statx, dfd, path, flags, mask, stx)
 #define sys_unlinkat(dfd, path, flags)	   sys_call3(__NR_unlinkat, dfd, path, flags)

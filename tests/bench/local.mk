@@ -7,6 +7,14 @@ tests_bench_floor_SOURCES = tests/bench/floor.c tests/bench/bench.h
 tests_bench_floor_LDADD = -lpthread
 EXTRA_DIST += tests/bench/bench.py
 
+# The library's own memory with 60,000 areas, which is within vm.max_map_count.
+check_PROGRAMS += tests/bench/areas
+tests_bench_areas_SOURCES = tests/bench/areas.c tests/bench/bench.h
+
+.PHONY: bench-memory
+bench-memory: all tests/bench/areas
+	./shadowmm run -- tests/bench/areas ./shadowmm 60000
+
 .PHONY: bench
 bench: all $(BENCH_PROGRAM_FILES)
 	$(TEST_DRIVER) $(abs_top_srcdir)/tests/bench/bench.py --json tests/bench/bench.json \

@@ -10,6 +10,7 @@ struct vma_node {
 };
 
 static struct vma_node node;
+static char pages[64 << 10] __attribute__((aligned(PAGE_SIZE)));
 struct mm_struct fake_mm;
 unsigned long fake_differences;
 const char *fake_broken;
@@ -20,7 +21,9 @@ void fake_reset(void)
 	free(node.area);
 	node = (struct vma_node){ 0 };
 	fake_mm = (struct mm_struct){ .root = &node };
-	fake_mm.vma_cache.name = "vm_area_struct";
+	arena_init(&fake_mm.arena);
+	arena_add(&fake_mm.arena, pages, sizeof(pages));
+	kmem_cache_init(&fake_mm.vma_cache, &fake_mm.arena, "vm_area_struct", 80, 8);
 	fake_mm.node_cache.name = "vma_node";
 	fake_mm.stat_cache.name = "vma_stat";
 	fake_differences = 0;
@@ -80,6 +83,11 @@ const char *vma_name(const struct mm_struct *mm, const struct vm_area_struct *vm
 {
 	(void)mm;
 	return vma->vm_file ? vma->vm_file->name : "";
+}
+
+unsigned long vma_smaps_flags(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & VM_SMAPS_MASK;
 }
 
 const char *track_reason_name(enum track_reason reason)

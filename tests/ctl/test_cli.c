@@ -609,6 +609,50 @@ Test(cli, vma_that_does_not_contain_the_address)
 	EXPECT(r, 1, "00400000", "the next one is shown");
 }
 
+#define SMAPS_AREA                                                                     \
+	"{\"start\":\"00400000\",\"end\":\"00404000\",\"perms\":\"rw-p\","             \
+	"\"offset\":\"00000000\",\"dev\":\"00:00\",\"inode\":0,\"name\":\"[heap]\","   \
+	"\"policy\":\"own\",\"reason\":\"\",\"faults\":2,\"populated\":3,"             \
+	"\"flags\":[\"rd\",\"wr\",\"um\"],"                                            \
+	"\"kernel\":{\"Size\":16,\"Rss\":12,\"Private_Hugetlb\":0,\"THPeligible\":1}," \
+	"\"guesses\":[\"ac\"]}"
+
+/* The lines as /proc/PID/smaps has them, then ours. */
+Test(cli, smaps_has_the_kernels_format)
+{
+	struct result r;
+
+	start("{\"pid\":1,\"blind\":false,\"areas\":[" SMAPS_AREA "]}\n");
+	r = tool("smaps", pid_text, NULL);
+	cr_expect_str_eq(r.out, "00400000-00404000 rw-p 00000000 00:00 0 "
+				"                                 [heap]\n"
+				"Size:                 16 kB\n"
+				"Rss:                  12 kB\n"
+				"Private_Hugetlb:       0 kB\n"
+				"THPeligible:           1\n"
+				"VmFlags: rd wr um \n"
+				"Policy:         own\n"
+				"Faults:                2\n"
+				"Populated:             3\n"
+				"Guesses:        ac \n");
+	EXPECT(r, 0, "", "");
+	r = tool("smaps", "--json", pid_text, "0x400123", NULL);
+	EXPECT(r, 0, SMAPS_AREA, "");
+}
+
+Test(cli, smaps_of_a_hole)
+{
+	struct result r;
+
+	start("{\"pid\":1,\"blind\":true,\"areas\":[]}\n");
+	r = tool("smaps", pid_text, "5", NULL);
+	EXPECT(r, 1, "", "5: no area contains it");
+	r = tool("smaps", pid_text, NULL);
+	EXPECT(r, 0, "", "lost track");
+	expect_usage(tool("smaps", pid_text, "xyz", NULL));
+	expect_usage(tool("smaps", NULL));
+}
+
 Test(cli, vma_above_everything)
 {
 	struct result r;
@@ -624,7 +668,8 @@ Test(cli, vma_above_everything)
 #define STAT                                                                             \
 	"{\"pid\":1,\"comm\":\"canned\",\"mode\":\"own\",\"degraded\":\"low on luck\","  \
 	"\"engine_pid\":11,\"fault_pid\":12,\"start_time\":0,"                           \
-	"\"mm\":{\"map_count\":20,\"start_code\":\"00401000\",\"blind\":false},"         \
+	"\"mm\":{\"map_count\":20,\"start_code\":\"00401000\",\"blind\":false,"          \
+	"\"def_flags\":[\"lo\",\"lf\"]},\"auxv\":[[3,\"00400040\"],[99,\"00000001\"]],"  \
 	"\"policy\":{\"own\":{\"areas\":5,\"bytes\":1048576},"                           \
 	"\"track\":{\"areas\":15,\"bytes\":8192}},"                                      \
 	"\"reason\":{\"file\":{\"areas\":15,\"bytes\":8192},"                            \
@@ -642,6 +687,9 @@ Test(cli, stat_for_people_and_programs)
 	r = tool("stat", pid_text, NULL);
 	cr_expect(holds(r.out, "degraded         low on luck\n"), "%s", r.out);
 	cr_expect(holds(r.out, "  map_count      20\n"), "%s", r.out);
+	cr_expect(holds(r.out, "  def_flags      lo lf\n"), "%s", r.out);
+	cr_expect(holds(r.out, "  AT_PHDR              00400040\n"), "%s", r.out);
+	cr_expect(holds(r.out, "  99                   00000001\n"), "%s", r.out);
 	cr_expect(holds(r.out, "1.0M"), "%s", r.out);
 	cr_expect(!holds(r.out, "huge"), "%s", r.out);
 	EXPECT(r, 0, "  faults         33\n", "");
@@ -728,6 +776,78 @@ Test(cli, ps_of_all_users_needs_root)
 	cr_expect_eq(status, 2 << 8);
 }
 
+#define CACHE(name, bytes)                                                          \
+	"{\"name\":\"" name "\",\"object_size\":80,\"size\":80,\"order\":1,"        \
+	"\"per_slab\":100,\"active\":150,\"total\":300,\"deferred\":7,\"slabs\":3," \
+	"\"full\":1,\"partial\":1,\"empty\":1,\"bytes\":" bytes "}"
+#define SLABINFO                                                                   \
+	"{\"pid\":1,\"map_count\":20,\"bytes_per_area\":178,\"arena\":{\"total\":" \
+	"1048576,\"free\":1024,\"used\":2048,\"max_used\":4096,\"chunks\":2},"     \
+	"\"free_blocks\":[3,0,1],\"rcu\":{\"deferred\":9},\"caches\":[" CACHE(     \
+		"small", "4096") "," CACHE("large", "24576") "]}\n"
+
+Test(cli, slabinfo_looks_like_the_kernels)
+{
+	struct result r;
+
+	start(SLABINFO);
+	r = tool("slabinfo", pid_text, NULL);
+	cr_expect(holds(r.out, "# name            <active_objs> <num_objs> <objsize> "
+			       "<objperslab> <pagesperslab> : slabdata"),
+		  "%s", r.out);
+	cr_expect(holds(r.out,
+			"small                150    300     80  100    2 : slabdata "
+			"     2      3 :"),
+		  "%s", r.out);
+	cr_expect(holds(r.out, "free blocks      3 0 1 ("), "%s", r.out);
+	cr_expect(holds(r.out, "2.0K of 1.0M in 2 chunks, 4.0K at most"), "%s", r.out);
+	EXPECT(r, 0, "178 bytes for each of 20 areas\n", "");
+	r = tool("slabinfo", "--json", pid_text, NULL);
+	cr_expect_str_eq(r.out, SLABINFO);
+	EXPECT(r, 0, "", "");
+}
+
+static size_t times(const char *text, const char *what)
+{
+	size_t n = 0;
+
+	for (; (text = strstr(text, what)); text++)
+		n++;
+	return n;
+}
+
+Test(cli, slabtop_sorts_and_repeats)
+{
+	struct result r;
+
+	start(SLABINFO);
+	r = tool("slabtop", pid_text, NULL);
+	cr_expect_eq(times(r.out, "NAME\n"), 1, "no terminal: %s", r.out);
+	cr_expect_lt(strstr(r.out, "large"), strstr(r.out, "small"));
+	cr_expect_eq(times(r.out, "\033"), 0);
+	EXPECT(r, 0, "     300      150  50%       80        3      100    24.0K large\n",
+	       "");
+	r = tool("slabtop", "-n", "3", "-d", "0.01", pid_text, NULL);
+	cr_expect_eq(times(r.out, "NAME\n"), 3, "%s", r.out);
+	EXPECT(r, 0, "", "");
+	r = tool("slabtop", "--count=2", "--delay=0.01", "--once", pid_text, NULL);
+	cr_expect_eq(times(r.out, "NAME\n"), 1, "%s", r.out);
+	EXPECT(r, 0, "", "");
+}
+
+Test(cli, slabtop_checks_its_options)
+{
+	expect_usage(tool("slabtop", NULL));
+	expect_usage(tool("slabtop", "1", "2", NULL));
+	expect_usage(tool("slabtop", "-d", "0", "1", NULL));
+	expect_usage(tool("slabtop", "-d", "x", "1", NULL));
+	expect_usage(tool("slabtop", "-d", "1e9", "1", NULL));
+	expect_usage(tool("slabtop", "-n", "0", "1", NULL));
+	expect_usage(tool("slabtop", "-n", "", "1", NULL));
+	expect_usage(tool("slabtop", "-n", NULL));
+	expect_usage(tool("slabtop", "--all", "1", NULL));
+}
+
 #define VERIFY(list, differences, broken)                                           \
 	"{\"pid\":1,\"list\":[" list "],\"areas\":20,\"differences\":" #differences \
 	",\"resolved\":2,\"shown\":1,\"repair\":false,\"lock_taken_over\":false,"   \
@@ -754,7 +874,10 @@ Test(cli, verify_with_differences_fails)
 		     "null"));
 	r = tool("verify", pid_text, NULL);
 	cr_expect(holds(r.out, "  flags\n  shadow 00400000-00404000 rw-p"), "%s", r.out);
+	cr_expect(!holds(r.out, " rd wr\n"), "%s", r.out);
 	EXPECT(r, 1, "and 2 more\n", "");
+	r = tool("verify", "--flags", pid_text, NULL);
+	EXPECT(r, 1, " rd wr\n", "");
 	r = tool("verify", "--json", pid_text, NULL);
 	EXPECT(r, 1, "\"differences\":3", "");
 }

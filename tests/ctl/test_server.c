@@ -501,6 +501,54 @@ Test(ctl, maps_shows_areas_as_the_kernel_would)
 	close(fd);
 }
 
+/* The numbers are those of this very process, wherever the areas are the same. */
+Test(ctl, smaps_has_the_kernels_numbers)
+{
+	char *p = mmap(NULL, 8 * PAGE_SIZE, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	unsigned long start = (unsigned long)p;
+	json_t *reply, *area, *kernel;
+	char command[64];
+	int fd;
+
+	cr_assert_neq(p, MAP_FAILED);
+	/* The area itself may have been merged; two of its own are cut out of it. */
+	cr_assert_eq(mprotect(p + 2 * PAGE_SIZE, 2 * PAGE_SIZE, PROT_READ), 0);
+	cr_assert_eq(mprotect(p + 4 * PAGE_SIZE, 2 * PAGE_SIZE, PROT_NONE), 0);
+	fake_add(start + 2 * PAGE_SIZE, start + 6 * PAGE_SIZE, VM_READ | VM_MAYSHARE,
+		 NULL)
+		->known = VMA_UNSURE_ACCOUNT;
+	fake_add(start + 6 * PAGE_SIZE, start + 7 * PAGE_SIZE, RW, NULL);
+	fixture_serve(&f, getuid());
+	fd = greeted();
+	reply = ask(fd, "smaps");
+	area = json_array_get(json_object_get(reply, "areas"), 0);
+	kernel = json_object_get(area, "kernel");
+	cr_expect_eq(number(kernel, "Size"), 16, "the sum of two");
+	cr_expect_eq(number(kernel, "MMUPageSize"), 4, "no sum");
+	cr_expect(json_is_integer(json_object_get(kernel, "Private_Dirty")));
+	cr_expect_str_eq(text(area, "perms"), "r--s");
+	cr_expect_str_eq(
+		json_string_value(json_array_get(json_object_get(area, "guesses"), 0)),
+		"ac");
+	area = json_array_get(json_object_get(reply, "areas"), 1);
+	cr_expect(json_is_null(json_object_get(area, "kernel")),
+		  "a part of one has none");
+	json_decref(reply);
+	snprintf(command, sizeof(command), "smaps 0x%lx", start + 6 * PAGE_SIZE);
+	reply = ask(fd, command);
+	cr_expect_eq(json_array_size(json_object_get(reply, "areas")), 1);
+	json_decref(reply);
+	reply = ask(fd, "smaps 5");
+	cr_expect_eq(json_array_size(json_object_get(reply, "areas")), 0);
+	json_decref(reply);
+	reply = ask(fd, "smaps xyz");
+	cr_expect(json_is_string(json_object_get(reply, "error")));
+	json_decref(reply);
+	close(fd);
+	munmap(p, 8 * PAGE_SIZE);
+}
+
 Test(ctl, long_names_survive)
 {
 	char name[4096];
@@ -593,7 +641,50 @@ Test(ctl, stat_has_every_counter_and_tallies)
 	cr_expect_eq(number(own, "bytes"), 0x8000);
 	cr_expect_str_eq(text(reply, "degraded"), "no userfaultfd");
 	cr_expect_eq(number(reply, "engine_pid"), 11);
-	cr_expect_eq(number(json_object_get(reply, "mm"), "map_count"), 2);
+	own = json_object_get(reply, "mm");
+	cr_expect_eq(number(own, "map_count"), 2);
+	cr_expect_gt(number(own, "rss_anon"), 0);
+	cr_expect_geq(number(own, "hiwater_rss"), number(own, "rss_anon"));
+	cr_expect_eq(number(own, "pinned_vm"), 0);
+	cr_expect_gt(json_array_size(json_object_get(reply, "auxv")), 10);
+	json_decref(reply);
+	close(fd);
+}
+
+Test(ctl, slabinfo_has_pages_caches_and_bytes_per_area)
+{
+	struct arena *a = &fake_mm.arena;
+	unsigned long pages = 0;
+	json_t *reply, *cache;
+	int fd;
+
+	fake_add(0x10000, 0x20000, RW, NULL);
+	fake_add(0x30000, 0x38000, RW, NULL);
+	for (int i = 0; i < 60; i++)
+		cr_assert_not_null(kmem_cache_alloc(&fake_mm.vma_cache));
+	fixture_serve(&f, getuid());
+	fd = greeted();
+	reply = ask(fd, "slabinfo");
+	cr_expect_eq(number(reply, "map_count"), 2);
+	cr_expect_eq((size_t)number(reply, "bytes_per_area"), arena_used(a) / 2);
+	cr_expect_eq((size_t)number(json_object_get(reply, "arena"), "total"), 65536);
+	cr_expect_eq((size_t)number(json_object_get(reply, "arena"), "free"), a->free);
+	cr_expect_eq(json_array_size(json_object_get(reply, "free_blocks")), NR_ORDERS);
+	for (size_t i = 0; i < NR_ORDERS; i++)
+		pages += (unsigned long)json_integer_value(
+				 json_array_get(json_object_get(reply, "free_blocks"), i))
+			 << i;
+	cr_expect_eq(pages * PAGE_SIZE, a->free);
+	cr_expect_eq(json_array_size(json_object_get(reply, "caches")), 1);
+	cache = json_array_get(json_object_get(reply, "caches"), 0);
+	cr_expect_str_eq(text(cache, "name"), "vm_area_struct");
+	cr_expect_eq(number(cache, "object_size"), 80);
+	cr_expect_eq(number(cache, "active"), 60);
+	cr_expect_eq(number(cache, "slabs"), 2);
+	cr_expect_eq(number(cache, "full"), 1);
+	cr_expect_eq(number(cache, "partial"), 1);
+	cr_expect_eq(number(cache, "empty"), 0);
+	cr_expect_eq(number(cache, "bytes"), 8192);
 	json_decref(reply);
 	close(fd);
 }
@@ -633,12 +724,21 @@ Test(ctl, verify_reports_differences)
 	cr_expect_eq(json_array_size(json_object_get(reply, "list")), 3);
 	cr_expect(json_is_false(json_object_get(reply, "repair")));
 	json_decref(reply);
+	reply = ask(fd, "verify flags");
+	cr_expect_eq(number(reply, "differences"), 3);
+	json_decref(reply);
+	reply = ask(fd, "verify flaws");
+	cr_expect(json_is_string(json_object_get(reply, "error")));
+	json_decref(reply);
+	reply = ask(fd, "verify flags repair");
+	cr_expect(json_is_true(json_object_get(reply, "repair")));
+	json_decref(reply);
 	reply = ask(fd, "verify repair");
 	cr_expect(json_is_true(json_object_get(reply, "repair")));
 	json_decref(reply);
 	reply = ask(fd, "stat");
-	cr_expect_eq(number(json_object_get(reply, "counters"), "drift"), 6);
-	cr_expect_eq(number(json_object_get(reply, "counters"), "drift_repaired"), 3);
+	cr_expect_eq(number(json_object_get(reply, "counters"), "drift"), 12);
+	cr_expect_eq(number(json_object_get(reply, "counters"), "drift_repaired"), 6);
 	json_decref(reply);
 	close(fd);
 }

@@ -57,6 +57,7 @@ INCLUDE_EXCEPTIONS = {
 INT_TO_POINTER = {
     "lib/sys/usermem.c": "the one file that reads application memory",
     "lib/base/slab.h": "the header of the slab that an object of ours is in",
+    "lib/base/slab.c": "the same, where the cache is not known",
     "lib/hook/lock.c": "memory we just mapped for the arena",
     "lib/hook/patch.c": "memory we just mapped for the list of sites",
     "lib/hook/elf.c": "headers of a mapped image, each checked against its segments",

@@ -6,7 +6,10 @@ MODEL_SOURCES = $(MM_SOURCES) $(BASE_SOURCES)
 MODEL_TEST_SOURCES = tests/model/map.c tests/model/map.h tests/model/ops.c \
 	tests/model/ops.h tests/model/test_calls.c tests/model/test_tree.c \
 	tests/model/test_policy.c tests/model/test_fault_around.c tests/model/test_verify.c tests/model/test_random.c \
-	tests/model/test_kernel.c
+	tests/model/test_kernel.c tests/model/test_merge.c tests/model/test_memory.c \
+	tests/model/space.c tests/model/space.h \
+	tests/model/test_predict.c tests/model/test_errors.c \
+	tests/model/test_unmapped.c
 MODEL_STRESS_SOURCES = tests/model/stress_rcu.c
 
 check_PROGRAMS += tests/model/stress_rcu
@@ -24,6 +27,16 @@ tests_model_test_model_SOURCES = $(MODEL_TEST_SOURCES) $(MODEL_SOURCES)
 tests_model_test_model_CPPFLAGS = $(MODEL_CPPFLAGS)
 tests_model_test_model_CFLAGS = $(MODEL_CFLAGS) $(CRITERION_CFLAGS)
 tests_model_test_model_LDADD = $(CRITERION_LIBS)
+
+# The same with poisoned memory and red zones around every object of the model.
+if HAVE_CRITERION
+check_PROGRAMS += tests/model/test_model_debug
+TESTS += tests/model/test_model_debug
+endif
+tests_model_test_model_debug_SOURCES = $(MODEL_TEST_SOURCES) $(MODEL_SOURCES)
+tests_model_test_model_debug_CPPFLAGS = $(MODEL_CPPFLAGS) -USMM_DEBUG -DSMM_DEBUG=1
+tests_model_test_model_debug_CFLAGS = $(MODEL_CFLAGS) $(CRITERION_CFLAGS)
+tests_model_test_model_debug_LDADD = $(CRITERION_LIBS)
 
 # Not a test: prints what the model costs.
 check_PROGRAMS += tests/bench/bench_model
@@ -52,6 +65,9 @@ if HAVE_CRITERION
 	@sanitize=-fsanitize=address,undefined; name=test_model_asan; \
 	environment='env ASAN_OPTIONS=detect_leaks=0'; \
 	libs='$(CRITERION_LIBS)'; files='$(MODEL_TEST_SOURCES)'; $(model_sanitized)
+	@sanitize=-fsanitize=address,undefined; name=test_base_asan; \
+	environment='env ASAN_OPTIONS=detect_leaks=0'; \
+	libs='$(CRITERION_LIBS)'; files='$(BASE_TEST_SOURCES)'; $(model_sanitized)
 endif
 
 check-tsan:
@@ -59,4 +75,4 @@ check-tsan:
 	files='$(MODEL_STRESS_SOURCES)'; $(model_sanitized)
 
 CLEANFILES += tests/model/sanitized/stress_rcu_asan tests/model/sanitized/stress_rcu_tsan \
-	tests/model/sanitized/test_model_asan
+	tests/model/sanitized/test_model_asan tests/model/sanitized/test_base_asan

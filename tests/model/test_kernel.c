@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The model against the kernel: random calls in a window of our own address space, done
- * by the kernel first and then told to the model; after each the two must agree, guesses
- * aside. Touching pages makes the guesses wrong in every way there is.
+ * by the kernel first and then told to the model; after each the two must agree, in all
+ * flags of smaps too, guesses aside. Touching pages makes the guesses wrong in every way
+ * there is.
  */
 #define _GNU_SOURCE
 #include <criterion/criterion.h>
@@ -31,7 +32,7 @@ struct world {
 	unsigned long base;
 	int files[FILES], maps, uffd;
 	unsigned long resolved;
-	char text[1 << 16];
+	char text[1 << 19];
 };
 
 static struct world w;
@@ -60,7 +61,7 @@ static void world_open(void)
 	cr_assert(!munmap(p + PAGE_SIZE, WINDOW_BYTES));
 	w.base = (unsigned long)p + PAGE_SIZE;
 	w.mm = map_new(4);
-	w.maps = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	w.maps = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
 	cr_assert_geq(w.maps, 0);
 	for (int i = 0; i < FILES; i++) {
 		w.files[i] = memfd_create("model", MFD_CLOEXEC);
@@ -85,7 +86,7 @@ static void world_close(void)
 
 TestSuite(kernel, .init = world_open, .fini = world_close, .timeout = 60);
 
-/* --- /proc/self/maps --------------------------------------------------------------- */
+/* --- /proc/self/smaps -------------------------------------------------------------- */
 
 static void read_maps(void)
 {
@@ -116,6 +117,17 @@ static bool parse_line(char *line, struct area_desc *d)
 	return true;
 }
 
+/* "VmFlags: rd wr mr" */
+static unsigned long parse_flags(const char *line)
+{
+	unsigned long flags = 0;
+
+#define PARSE_FLAG(flag, name) flags |= strstr(line, " " name " ") ? (flag) : 0;
+	SMM_VM_FLAGS(PARSE_FLAG)
+#undef PARSE_FLAG
+	return flags;
+}
+
 static void print_difference(void *priv, const char *what, const struct area_desc *shadow,
 			     const struct area_desc *kernel)
 {
@@ -135,6 +147,7 @@ static void print_difference(void *priv, const char *what, const struct area_des
 
 static unsigned long verify(bool repair)
 {
+	struct area_desc d = { 0 }, next;
 	struct mm_verify v;
 	char *save = NULL;
 
@@ -143,13 +156,18 @@ static unsigned long verify(bool repair)
 	mm_verify_begin(&v, w.mm);
 	v.repair = repair;
 	v.report = repair ? NULL : print_difference;
+	v.all_flags = true;
 	for (char *line = strtok_r(w.text, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save)) {
-		struct area_desc d;
-
-		cr_assert(parse_line(line, &d));
-		if (d.start >= w.base && d.start < w.base + WINDOW_BYTES)
-			mm_verify_area(&v, &d);
+		if (parse_line(line, &next)) {
+			d = next;
+			continue;
+		}
+		if (strncmp(line, "VmFlags:", 8) || d.start < w.base ||
+		    d.start >= w.base + WINDOW_BYTES)
+			continue;
+		d.vm_flags = parse_flags(line);
+		mm_verify_area(&v, &d);
 	}
 	mm_verify_end(&v);
 	w.resolved += v.resolved;
@@ -385,7 +403,7 @@ static int child_run(unsigned long seed, unsigned int nr_ops)
 
 	mm_dup(w.mm);
 	close(w.maps);
-	w.maps = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	w.maps = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
 	w.uffd = -1; /* the descriptor is the parent's address space */
 	if (w.maps < 0 || validate_mm(w.mm) || verify(false))
 		return 2;

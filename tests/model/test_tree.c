@@ -267,7 +267,7 @@ Test(memory, names_of_any_length)
 
 Test(memory, slab_objects_know_their_cache)
 {
-	static char mem[16 << 10] __attribute__((aligned(PAGE_SIZE)));
+	static char mem[32 << 10] __attribute__((aligned(PAGE_SIZE)));
 	struct kmem_cache big, small;
 	struct arena arena;
 	void *objects[64];

@@ -332,3 +332,82 @@ Test(verify, a_list_out_of_order_harms_nothing)
 		cr_assert(!validate_mm(mm), "%s", validate_mm(mm));
 	}
 }
+
+/* --- all flags --------------------------------------------------------------------- */
+
+/* One area of smaps over the columns; @flags: VmFlags. */
+static struct mm_verify against_flags(unsigned int column, unsigned int pages,
+				      unsigned long flags, bool repair)
+{
+	struct area_desc d = { .start = AT(column),
+			       .end = AT(column + pages),
+			       .vm_flags = flags,
+			       .name = "" };
+	struct mm_verify v;
+
+	reports[0] = '\0';
+	cr_assert_eq(mm_prepare(mm, 0, ~0UL), 0);
+	mm_verify_begin(&v, mm);
+	v.repair = repair;
+	v.all_flags = true;
+	v.report = note_report;
+	mm_verify_area(&v, &d);
+	mm_verify_end(&v);
+	cr_assert(!validate_mm(mm), "%s", validate_mm(mm));
+	return v;
+}
+
+#define PLAIN (VM_READ | VM_WRITE | VM_MAY_ACCESS | VM_ACCOUNT)
+
+Test(verify, an_invisible_flag_is_a_difference)
+{
+	struct mm_verify v;
+
+	map_draw(mm, "AA");
+	v = against_flags(0, 2, PLAIN, false);
+	cr_assert_eq(v.differences + v.resolved, 0);
+	v = against_flags(0, 2, PLAIN | VM_DONTDUMP, false);
+	cr_assert_eq(v.differences, 1);
+	cr_assert_str_eq(reports, "flags");
+	cr_assert(!(find_vma(mm, AT(0))->vm_flags & VM_DONTDUMP));
+	v = against_flags(0, 2, PLAIN | VM_DONTDUMP, true);
+	cr_assert_eq(v.differences, 1);
+	v = against_flags(0, 2, PLAIN | VM_DONTDUMP, false);
+	cr_assert_eq(v.differences + v.resolved, 0);
+}
+
+Test(verify, flags_of_areas_found_at_start_are_learned)
+{
+	const struct area_desc d = {
+		.start = AT(0), .end = AT(2), .name = "", .vm_flags = VM_READ | VM_WRITE
+	};
+	struct mm_verify v;
+
+	cr_assert_eq(mm_prepare(mm, AT(0), PAGES(2)), 0);
+	cr_assert_eq(mm_import(mm, &d, TRACK_BEFORE_START), 0);
+	v = against_flags(0, 2, PLAIN | VM_NOHUGEPAGE, false);
+	cr_assert_eq(v.differences, 0);
+	cr_assert_eq(v.resolved, 1);
+	cr_assert(find_vma(mm, AT(0))->vm_flags & VM_NOHUGEPAGE);
+	/* Now they are known. */
+	v = against_flags(0, 2, PLAIN, false);
+	cr_assert_eq(v.differences, 1);
+}
+
+Test(verify, a_registration_is_ours_or_the_programs)
+{
+	struct mm_verify v;
+
+	map_draw(mm, "UU");
+	v = against_flags(0, 2, PLAIN | VM_UFFD_MISSING, false);
+	cr_assert_eq(v.differences + v.resolved, 0);
+	v = against_flags(0, 2, PLAIN, false);
+	cr_assert_eq(v.differences, 1, "ours has been lost");
+	cr_assert_eq(mm_prepare(mm, AT(0), PAGES(2)), 0);
+	mm_set_track(mm, AT(0), AT(2), TRACK_PROGRAM_UFFD);
+	v = against_flags(0, 2, PLAIN | VM_UFFD_MISSING, false);
+	cr_assert_eq(v.differences + v.resolved, 0);
+	v = against_flags(0, 2, PLAIN, false);
+	cr_assert_eq(v.differences, 0, "the program may have closed it");
+	cr_assert_eq(v.resolved, 1);
+}

@@ -6,6 +6,8 @@ check_LTLIBRARIES += tests/preload/libcommon.la
 tests_preload_libcommon_la_SOURCES = tests/preload/common.c tests/preload/common.h
 
 if HAVE_CRITERION
+check_PROGRAMS += tests/preload/all_flags
+tests_preload_all_flags_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/brk_heap
 tests_preload_brk_heap_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/credentials

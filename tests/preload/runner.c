@@ -230,6 +230,7 @@ static void become_program(const char *dir, int output, const char *const *argv)
 		_exit(126);
 	setenv("XDG_RUNTIME_DIR", dir, 1);
 	setenv("SHADOWMM_QUIET", "1", 1);
+	setenv("SHADOWMM_VERIFY_FLAGS", "1", 1);
 	execv(argv[0], (char *const *)argv);
 	_exit(127);
 }
@@ -382,6 +383,7 @@ static void compare(const char *program, const char *arg, unsigned int expect)
 	}
 #define TRAPPED(name) TRAPPED_ARG(name, #name, NULL, EXIT_ZERO | LINES)
 
+PROGRAM(all_flags)
 PROGRAM(brk_heap)
 PROGRAM(credentials)
 PROGRAM(daemon_like)

@@ -133,6 +133,11 @@ bool json_bool(json_t *obj, const char *key);
 /* The line of /proc/PID/maps, newline included. */
 void area_print_kernel(json_t *area);
 
+/* --- slab.c: what `slabinfo` and `slabtop` both print --- */
+
+/* Memory, bytes per area, deferred objects and free blocks of a reply to "slabinfo". */
+void slab_print_arena(json_t *reply);
+
 /* --- elf.c --- */
 
 /* Why a preloaded library would not be loaded into @path, or NULL. */

@@ -2,6 +2,7 @@
 /* shadowmm stat: the memory descriptor and what was counted. */
 #include "config.h"
 
+#include <elf.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <time.h>
@@ -33,9 +34,22 @@ static void print_process(json_t *reply)
 	print_start(reply);
 }
 
+static void print_words(json_t *words)
+{
+	json_t *word;
+	size_t i;
+
+	if (!json_array_size(words))
+		printf(" none");
+	json_array_foreach(words, i, word) printf(" %s", json_string_value(word));
+	putchar('\n');
+}
+
 static void print_value(json_t *value)
 {
-	if (json_is_string(value))
+	if (json_is_array(value))
+		print_words(value);
+	else if (json_is_string(value))
 		printf(" %s\n", json_string_value(value));
 	else if (json_is_boolean(value))
 		printf(" %s\n", json_is_true(value) ? "yes" : "no");
@@ -86,10 +100,75 @@ static void print_slab(json_t *slab)
 		       json_num(cache, "free"), json_num(cache, "pages"));
 }
 
+/* getauxval(3) */
+static const char *auxv_name(long type)
+{
+	static const struct {
+		long type;
+		const char *name;
+	} names[] = {
+#define NAME(type) { AT_##type, "AT_" #type }
+		NAME(EXECFD),
+		NAME(PHDR),
+		NAME(PHENT),
+		NAME(PHNUM),
+		NAME(PAGESZ),
+		NAME(BASE),
+		NAME(FLAGS),
+		NAME(ENTRY),
+		NAME(NOTELF),
+		NAME(UID),
+		NAME(EUID),
+		NAME(GID),
+		NAME(EGID),
+		NAME(CLKTCK),
+		NAME(PLATFORM),
+		NAME(HWCAP),
+		NAME(SECURE),
+		NAME(BASE_PLATFORM),
+		NAME(RANDOM),
+		NAME(HWCAP2),
+		NAME(EXECFN),
+		NAME(SYSINFO),
+		NAME(SYSINFO_EHDR),
+		NAME(MINSIGSTKSZ),
+		{ 27, "AT_RSEQ_FEATURE_SIZE" },
+		{ 28, "AT_RSEQ_ALIGN" },
+		{ 29, "AT_HWCAP3" },
+		{ 30, "AT_HWCAP4" },
+#undef NAME
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (names[i].type == type)
+			return names[i].name;
+	return NULL;
+}
+
+static void print_auxv(json_t *auxv)
+{
+	json_t *pair;
+	size_t i;
+
+	printf("\nsaved auxv\n");
+	json_array_foreach(auxv, i, pair)
+	{
+		long type = (long)json_integer_value(json_array_get(pair, 0));
+		const char *name = auxv_name(type);
+		char number[32];
+
+		snprintf(number, sizeof(number), "%ld", type);
+		printf("  %-20s %s\n", name ? name : number,
+		       json_string_value(json_array_get(pair, 1)));
+	}
+}
+
 static void print_stat(json_t *reply)
 {
 	print_process(reply);
 	print_object("mm", json_object_get(reply, "mm"));
+	if (json_array_size(json_object_get(reply, "auxv")))
+		print_auxv(json_object_get(reply, "auxv"));
 	print_tally("policy", json_object_get(reply, "policy"));
 	print_tally("track reason", json_object_get(reply, "reason"));
 	print_object("counters", json_object_get(reply, "counters"));

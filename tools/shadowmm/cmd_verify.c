@@ -11,24 +11,34 @@
 
 const char cmd_verify_options[] =
 	"  --all      every process of this user (of every user for root)\n"
+	"  --flags    compare every flag of smaps, not only the rights\n"
 	"  --repair   set right what differs\n"
 	"  --json     the replies of the processes as they are, one per line\n\n"
 	"Exits with 1 if there is a difference or a process did not answer.\n";
 
 struct verify {
-	bool repair, raw;
+	bool repair, flags, raw;
 	int status;
 };
 
-static void print_side(const char *name, json_t *area)
+static void print_side(const char *name, json_t *area, bool flags)
 {
+	json_t *flag;
+	size_t i;
+
 	if (!json_is_object(area))
 		return;
 	printf("  %s ", name);
 	area_print_kernel(area);
+	if (!flags)
+		return;
+	printf("        ");
+	json_array_foreach(json_object_get(area, "flags"), i, flag)
+		printf(" %s", json_string_value(flag));
+	putchar('\n');
 }
 
-static void print_list(json_t *reply)
+static void print_list(json_t *reply, bool flags)
 {
 	json_t *list = json_object_get(reply, "list"), *entry;
 	long hidden = json_num(reply, "differences") - (long)json_array_size(list);
@@ -37,14 +47,14 @@ static void print_list(json_t *reply)
 	json_array_foreach(list, i, entry)
 	{
 		printf("  %s\n", json_str(entry, "what"));
-		print_side("shadow", json_object_get(entry, "shadow"));
-		print_side("kernel", json_object_get(entry, "kernel"));
+		print_side("shadow", json_object_get(entry, "shadow"), flags);
+		print_side("kernel", json_object_get(entry, "kernel"), flags);
 	}
 	if (hidden > 0)
 		printf("  and %ld more\n", hidden);
 }
 
-static void print_verify(pid_t pid, json_t *reply)
+static void print_verify(pid_t pid, json_t *reply, bool flags)
 {
 	struct proc_info info;
 
@@ -55,7 +65,7 @@ static void print_verify(pid_t pid, json_t *reply)
 		       ? " (repaired)"
 		       : "",
 	       json_num(reply, "resolved"));
-	print_list(reply);
+	print_list(reply, flags);
 	if (*json_str(reply, "broken"))
 		printf("  broken: %s\n", json_str(reply, "broken"));
 }
@@ -65,11 +75,13 @@ static void judge(struct verify *v, pid_t pid, json_t *reply)
 	if (json_num(reply, "differences") || *json_str(reply, "broken"))
 		v->status = CLI_FAIL;
 	if (!v->raw)
-		print_verify(pid, reply);
+		print_verify(pid, reply, v->flags);
 }
 
 static const char *command(const struct verify *v)
 {
+	if (v->flags)
+		return v->repair ? "verify flags repair" : "verify flags";
 	return v->repair ? "verify repair" : "verify";
 }
 
@@ -115,10 +127,11 @@ static int verify_pid(struct verify *v, const char *text)
 
 int cmd_verify(int argc, char **argv)
 {
-	int all = 0, json = 0, repair = 0;
+	int all = 0, json = 0, repair = 0, flags = 0;
 	const struct option options[] = {
 		{ "all", no_argument, &all, 1 },
 		{ "json", no_argument, &json, 1 },
+		{ "flags", no_argument, &flags, 1 },
 		{ "repair", no_argument, &repair, 1 },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -129,6 +142,7 @@ int cmd_verify(int argc, char **argv)
 	if (all == (argc > optind))
 		return cli_usage("verify: give either the number of a process or --all");
 	v.repair = repair;
+	v.flags = flags;
 	v.raw = json;
 	if (!all)
 		return verify_pid(&v, argv[optind]);

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * What else is attached to areas and keeps them apart or not: names, NUMA policies,
+ * seals, guard regions, KSM for the whole process. As in mprotect.c area by area from
+ * left to right; an area that has it already is not looked at.
+ */
+#include <linux/mempolicy.h>
+
+#include "lib/base/string.h"
+#include "lib/mm/vma.h"
+
+/* --- names ------------------------------------------------------------------------- */
+
+static bool same_name(const struct vma_file *a, const struct vma_file *b)
+{
+	return a == b || (a && b && !strcmp(a->name, b->name));
+}
+
+/* vma_is_anon_shmem() */
+static bool is_anon_shmem(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & VM_MAYSHARE &&
+	       !strcmp(vma->vm_file->name, "/dev/zero (deleted)");
+}
+
+/* madvise_update_vma(). @name: by the kind of area, without and with a file. */
+static void rename_areas(struct vma_txn *t, unsigned long start, unsigned long end,
+			 struct vma_file *const name[2])
+{
+	struct vm_area_struct *vma;
+	int edges;
+
+	for (unsigned long p = start;
+	     p < end && (vma = txn_find(t, p)) && vma->vm_start < end;) {
+		unsigned long from = max(p, vma->vm_start);
+		struct vma_file *want = name[vma->vm_file != NULL];
+
+		if (vma->vm_file && !is_anon_shmem(vma))
+			return; /* EBADF: what came before has its name */
+		p = min(end, vma->vm_end);
+		if (same_name(vma->anon_name, want))
+			continue;
+		vma = vma_cut(t, vma, from, p, &edges);
+		vma_set_anon_name(t, vma, want);
+		vma_merge(t, vma, edges);
+	}
+}
+
+static struct vma_file *label(struct mm_struct *mm, const char *prefix, const char *name)
+{
+	char text[sizeof("[anon_shmem:]") + ANON_NAME_MAX];
+	size_t len = min(strlen(name), (size_t)ANON_NAME_MAX - 1), head = strlen(prefix);
+
+	memcpy(text, prefix, head);
+	memcpy(text + head, name, len);
+	memcpy(text + head + len, "]", 2);
+	return vma_file_get(mm, 0, 0, 0, text);
+}
+
+void mm_set_anon_name(struct mm_struct *mm, unsigned long start, unsigned long len,
+		      const char *name)
+{
+	unsigned long end = range_end(start, len);
+	struct vma_file *file[2] = { NULL, NULL };
+	struct vma_txn t;
+
+	if (start & ~PAGE_MASK || end <= start || !txn_begin(&t, mm, start, end))
+		return;
+	if (name) {
+		file[0] = label(mm, "[anon:", name);
+		file[1] = label(mm, "[anon_shmem:", name);
+	}
+	if (!name || (file[0] && file[1]))
+		rename_areas(&t, start, end, file);
+	for (int i = 0; i < 2; i++)
+		if (file[i])
+			vma_file_put(mm, file[i]);
+	txn_commit(&t);
+}
+
+/* --- NUMA policies ----------------------------------------------------------------- */
+
+#define MPOL_MODE_BITS 0xfU
+#define MPOL_HOME_BITS 0xff0U
+
+u32 mpol_key(unsigned int mode, const unsigned long *nodes, unsigned int nr_words)
+{
+	unsigned int plain = mode & ~(unsigned int)MPOL_MODE_FLAGS;
+	unsigned long hash = mode * 0x9e3779b97f4a7c15UL, any = 0;
+
+	for (unsigned int i = 0; i < nr_words; i++) {
+		hash = (hash ^ nodes[i]) * 0x9e3779b97f4a7c15UL;
+		any |= nodes[i];
+	}
+	if (plain == MPOL_DEFAULT)
+		return 0;
+	/* mpol_new(): preferring no node is preferring one's own */
+	if (plain == MPOL_LOCAL || (plain == MPOL_PREFERRED && !any))
+		return MPOL_LOCAL;
+	return (u32)(hash >> 32 & ~(MPOL_MODE_BITS | MPOL_HOME_BITS)) |
+	       (plain & MPOL_MODE_BITS);
+}
+
+/* mbind_range() */
+static void mbind_range(struct vma_txn *t, struct vm_area_struct *vma,
+			unsigned long start, unsigned long end, u32 mpol)
+{
+	int edges;
+
+	if (vma->mpol == mpol)
+		return;
+	vma = vma_cut(t, vma, start, end, &edges);
+	vma->mpol = mpol;
+	vma_merge(t, vma, edges);
+}
+
+void mm_mbind(struct mm_struct *mm, unsigned long start, unsigned long len, u32 mpol)
+{
+	unsigned long end = range_end(start, len);
+	struct vm_area_struct *vma;
+	struct vma_txn t;
+
+	if (start & ~PAGE_MASK || end <= start || !txn_begin(&t, mm, start, end))
+		return;
+	for (unsigned long p = start;
+	     p < end && (vma = txn_find(&t, p)) && vma->vm_start < end;) {
+		unsigned long from = max(p, vma->vm_start);
+
+		p = min(end, vma->vm_end);
+		mbind_range(&t, vma, from, p, mpol);
+	}
+	txn_commit(&t);
+}
+
+void mm_set_home_node(struct mm_struct *mm, unsigned long start, unsigned long len,
+		      unsigned int node)
+{
+	unsigned long end = range_end(start, len);
+	struct vm_area_struct *vma;
+	struct vma_txn t;
+
+	if (start & ~PAGE_MASK || end <= start || !txn_begin(&t, mm, start, end))
+		return;
+	for (unsigned long p = start;
+	     p < end && (vma = txn_find(&t, p)) && vma->vm_start < end;) {
+		unsigned long from = max(p, vma->vm_start);
+		unsigned int mode = vma->mpol & MPOL_MODE_BITS;
+
+		p = min(end, vma->vm_end);
+		if (!vma->mpol)
+			continue;
+		if (mode != MPOL_BIND && mode != MPOL_PREFERRED_MANY)
+			break; /* EOPNOTSUPP */
+		mbind_range(&t, vma, from, p,
+			    (vma->mpol & ~MPOL_HOME_BITS) |
+				    ((node + 1) << 4 & MPOL_HOME_BITS));
+	}
+	txn_commit(&t);
+}
+
+/* --- seals, guard regions, KSM ----------------------------------------------------- */
+
+/* mseal_apply() */
+void mm_mseal(struct mm_struct *mm, unsigned long start, unsigned long len)
+{
+	unsigned long end = range_end(start, len);
+	struct vm_area_struct *vma;
+	struct vma_txn t;
+
+	if (start & ~PAGE_MASK || end <= start || !txn_begin(&t, mm, start, end))
+		return;
+	for (unsigned long p = start;
+	     p < end && (vma = txn_find(&t, p)) && vma->vm_start < end;) {
+		unsigned long from = max(p, vma->vm_start);
+
+		p = min(end, vma->vm_end);
+		if (!(vma->vm_flags & VM_SEALED))
+			vma_modify(&t, vma, from, p, vma->vm_flags | VM_SEALED,
+				   vma->known);
+	}
+	txn_commit(&t);
+}
+
+/* madvise_guard_install(): the whole area is marked, and has an anon_vma from now on. */
+void mm_guard_install(struct mm_struct *mm, unsigned long start, unsigned long len)
+{
+	unsigned long end = range_end(start, len);
+	struct vm_area_struct *vma;
+	struct vma_txn t;
+
+	if (start & ~PAGE_MASK || end <= start || !txn_begin(&t, mm, start, end))
+		return;
+	for (unsigned long p = start;
+	     p < end && (vma = txn_find(&t, p)) && vma->vm_start < end;) {
+		p = vma->vm_end;
+		if (vma->vm_flags & (VM_SPECIAL | VM_HUGETLB | VM_LOCKED))
+			break; /* EINVAL */
+		vma = vma_edit(&t, vma);
+		vma_set_flags(&t, vma, vma->vm_flags | VM_MAYBE_GUARD);
+		if (vma_is_anonymous(vma) && !vma->anon)
+			vma->anon = anon_new(mm);
+	}
+	txn_commit(&t);
+}
+
+/* ksm_enable_merge_any(), ksm_disable_merge_any(): they change flags and merge nothing.
+ */
+void mm_set_merge_any(struct mm_struct *mm, bool on)
+{
+	struct vm_area_struct *vma;
+	struct vma_txn t;
+
+	if (mm->merge_any == on || !txn_begin_areas(&t, mm, mm->map_count))
+		return;
+	mm->merge_any = on;
+	for (unsigned long p = 0; (vma = txn_find(&t, p)); p = vma->vm_end) {
+		unsigned long flags = vma->vm_flags & ~VM_MERGEABLE;
+
+		if (on && ksm_compatible(flags) && !vma_is_gate(vma))
+			flags |= VM_MERGEABLE;
+		if (flags == vma->vm_flags)
+			continue;
+		vma = vma_edit(&t, vma);
+		vma_set_flags(&t, vma, flags);
+	}
+	for (unsigned long p = 0; (vma = txn_find(&t, p)); p = vma->vm_end)
+		vma_keep_edges(&t, vma);
+	txn_commit(&t);
+}
+
+/* --- files without a descriptor ---------------------------------------------------- */
+
+void mm_adopt_file(struct mm_struct *mm, const struct area_desc *d)
+{
+	struct vm_area_struct *vma = find_vma_intersection(mm, d->start, d->end);
+	struct vma_file *file;
+	struct vma_txn t;
+
+	if (!vma || !vma->vm_file || vma->vm_file->ino ||
+	    !txn_begin_quiet(&t, mm, mm_count_areas(mm, d->start, d->end)))
+		return;
+	file = vma_file_get(mm, d->major, d->minor, d->ino, d->name);
+	if (file) {
+		file->mode = vma->vm_file->mode;
+		file->mode_known = vma->vm_file->mode_known;
+	}
+	for (unsigned long p = d->start;
+	     file && (vma = txn_find(&t, p)) && vma->vm_start < d->end; p = vma->vm_end) {
+		if (!vma->vm_file || vma->vm_file->ino)
+			continue;
+		vma = vma_edit(&t, vma);
+		vma_file_put(mm, vma->vm_file);
+		vma->vm_file = file_ref(file);
+	}
+	if (file)
+		vma_file_put(mm, file);
+	txn_commit(&t);
+}
