@@ -14,6 +14,7 @@
 #define SHADOWMM_CTL_CTL_H
 
 #include "shadowmm/commands.h"
+#include "lib/base/engine.h"
 #include "lib/base/stat.h"
 #include "lib/mm/mm.h"
 #include "lib/sys/mutex.h"
@@ -42,6 +43,7 @@ struct ctl_env {
 	int fault_pid;	      /* the fault process, 0 if none */
 	bool verify_flags;    /* ctl_verify_append() compares all flags */
 	u64 start_time;	      /* of the library, seconds since the epoch */
+	const struct mm_birth *birth; /* NULL: not known, as in tests */
 };
 
 struct ctl_client {

@@ -60,7 +60,7 @@ INT_TO_POINTER = {
     "lib/hook/elf.c": "headers of a mapped image, each checked against its segments",
     "lib/hook/scan.c": "text that the dynamic loader has just mapped",
     "lib/hook/text.c": "text of our own thunks, or being patched with its lock held",
-    "lib/hook/thunk.c": "code addresses that thunks jump to; not read",
+    "lib/hook/thunk.c": "code that is being patched, its lock held",
     "lib/hook/sud.c": "addresses for process_vm_readv(); the frame below the signal's stack",
     "lib/hook/setxid.c": "functions found by name in a module of the program",
 }
