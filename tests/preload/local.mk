@@ -75,6 +75,8 @@ check_PROGRAMS += tests/preload/unseen_calls
 tests_preload_unseen_calls_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/looked_at
 tests_preload_looked_at_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/sharing
+tests_preload_sharing_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/api
 tests_preload_api_LDADD = $(PRELOAD_LINK)
 

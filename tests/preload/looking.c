@@ -18,8 +18,8 @@ static struct capture got;
 
 static void setup(void)
 {
-	static const char *const names[] = { "looked_at", "api", "first_touch", "endings",
-					     NULL };
+	static const char *const names[] = { "looked_at",   "sharing", "api",
+					     "first_touch", "endings", NULL };
 
 	scratch_make(names);
 }
@@ -44,14 +44,19 @@ static int tool(const struct live *l, const char *word, const char *option,
 	return WEXITSTATUS(got.status);
 }
 
-static void start(struct live *l, const char *env)
+static void start_program(struct live *l, const char *program, const char *env)
 {
 	const struct how how = { .env = { env } };
-	const char *argv[] = { scratch_path("looked_at"), NULL };
+	const char *argv[] = { scratch_path(program), NULL };
 
 	live_start(l, &how, argv);
 	live_command(l, 0, "ready");
 	live_engine_up(l);
+}
+
+static void start(struct live *l, const char *env)
+{
+	start_program(l, "looked_at", env);
 }
 
 static long counter(const char *name)
@@ -160,6 +165,68 @@ Test(looking, no_drift_with_dispatch)
 	cr_expect(tool(&l, "vma", NULL, "210000000000") == 0, "%s", got.out);
 	live_command(&l, 'u', "used");
 	cr_expect(tool(&l, "stat", "--json", NULL) == 0 && counter("sud_traps") > 0);
+	cr_expect(live_end(&l) == 0);
+}
+
+/* --- tasks ------------------------------------------------------------------------- */
+
+/* What `stat` says, at a quiet moment, and how often /proc had to correct it so far. */
+static void expect_users(const struct live *l, int users, int settled)
+{
+	cr_expect(tool(l, "stat", "--json", NULL) == 0, "%s", got.err);
+	cr_expect(counter("mm_users") == users, "%ld users, not %d", counter("mm_users"),
+		  users);
+	cr_expect(counter("users_settled") == settled, "%ld corrections, not %d",
+		  counter("users_settled"), settled);
+	cr_expect(counter("mm_count") == 4); /* and smm-ctl, smm-fault's two tasks */
+}
+
+static void share(const char *env)
+{
+	struct live l;
+
+	start_program(&l, "sharing", env);
+	expect_users(&l, 1, 0);
+	live_command(&l, 't', "threads");
+	expect_users(&l, 6, 0);
+	live_command(&l, 'j', "joined");
+	expect_users(&l, 1, 0);
+	live_command(&l, 'd', "detached");
+	live_command(&l, 'f', "failed");
+	live_command(&l, 'v', "vfork");
+	live_command(&l, 'n', "ended");
+	expect_users(&l, 1, 0);
+	live_command(&l, 't', "threads");
+	live_command(&l, 'c', "child");
+	expect_users(&l, 7, 0);
+	cr_expect(!strstr(got.out, "\"sharers\":[]"), "%s", got.out);
+	live_command(&l, 'k', "killed");
+	expect_users(&l, 6, 1);
+	cr_expect(strstr(got.out, "\"sharers\":[]") != NULL, "%s", got.out);
+	live_command(&l, 'e', "ready");
+	expect_users(&l, 1, 0);
+	cr_expect(live_end(&l) == 0);
+}
+
+Test(looking, tasks_are_counted)
+{
+	share(NULL);
+}
+
+Test(looking, tasks_are_counted_with_dispatch)
+{
+	share("SHADOWMM_INTERCEPT=all");
+}
+
+Test(looking, tasks_whose_end_was_not_seen)
+{
+	struct live l;
+
+	start_program(&l, "sharing", NULL);
+	live_command(&l, 'r', "unseen exit");
+	live_command(&l, 'r', "unseen exit");
+	expect_users(&l, 1, 1);
+	expect_users(&l, 1, 1);
 	cr_expect(live_end(&l) == 0);
 }
 
