@@ -92,12 +92,12 @@ static bool match_exit_loop(const u8 *p, size_t before, struct scan_match *m)
 	const u8 *loop = p - 4, *mov;
 	u8 reg;
 
-	if (before < 4 + MOV_EAX_LEN + EXIT_LOOP_NOPS || loop[0] != 0x31 ||
-	    loop[1] != 0xff || loop[2] != 0x89 || (loop[3] & 0xc7) != 0xc0 ||
-	    p[2] != 0xeb || p[3] != 0xf8)
+	if (before < 4 + MOV_EAX_LEN || loop[0] != 0x31 || loop[1] != 0xff ||
+	    loop[2] != 0x89 || (loop[3] & 0xc7) != 0xc0 || p[2] != 0xeb || p[3] != 0xf8)
 		return false;
 	reg = loop[3] >> 3 & 7;
-	for (int nops = 0; nops <= EXIT_LOOP_NOPS; nops++) {
+	for (size_t nops = 0; nops <= EXIT_LOOP_NOPS && 4 + nops + MOV_EAX_LEN <= before;
+	     nops++) {
 		mov = loop - nops - MOV_EAX_LEN;
 		if (mov[0] == 0xb8 + reg && imm32(mov + 1) == __NR_exit) {
 			m->addr = (unsigned long)mov + MOV_EAX_LEN;
@@ -105,7 +105,7 @@ static bool match_exit_loop(const u8 *p, size_t before, struct scan_match *m)
 			m->nr = __NR_exit;
 			return hook_wants(m->nr);
 		}
-		if (!is_nop_byte(loop[-1 - nops]))
+		if (!is_nop_byte(mov[MOV_EAX_LEN - 1]))
 			return false;
 	}
 	return false;

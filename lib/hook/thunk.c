@@ -240,7 +240,7 @@ static void emit_generic(const struct site *s)
 {
 	static const u16 clones[] = { __NR_clone, __NR_clone3, __NR_fork, __NR_vfork };
 	const u8 wanted = (u8)hook_wanted_classes();
-	size_t too_big, unwanted, clone, signal, before, exit, next;
+	size_t too_big, unwanted, clone, signal, before, leave, next;
 
 	EMIT(0x4c, 0x8b, 0x4c, 0x24, 0x08); /* mov 8(%rsp),%r9: displaced */
 	EMIT(0x48, 0x3d);		    /* cmp $HOOK_NR_MAX,%rax */
@@ -259,9 +259,9 @@ static void emit_generic(const struct site *s)
 	EMIT(0xf6, 0xc1, CALL_BEFORE); /* test $CALL_BEFORE,%cl */
 	before = emit_branch(0x85);    /* jnz */
 	EMIT(0xf6, 0xc1, CALL_EXIT);   /* test $CALL_EXIT,%cl */
-	exit = emit_branch(0x85);      /* jnz */
+	leave = emit_branch(0x85);     /* jnz */
 	emit_plain(s, thunk_entry_call);
-	emit_label(exit);
+	emit_label(leave);
 	emit_count_exit();
 	emit_jmp(s->addr);
 	emit_label(before);
