@@ -200,6 +200,12 @@ void vma_iter_init(struct vma_iter *it, struct mm_struct *mm, unsigned long addr
 	it->addr = addr;
 }
 
+unsigned long vma_iter_generation(const struct vma_iter *it)
+{
+	/* Every change copies the path from the root. */
+	return it->root ? it->root->txn : 0;
+}
+
 struct vm_area_struct *vma_next(struct vma_iter *it)
 {
 	struct vm_area_struct *vma = tree_find(it->root, it->addr);

@@ -352,6 +352,8 @@ struct vma_iter {
 };
 void vma_iter_init(struct vma_iter *it, struct mm_struct *mm, unsigned long addr);
 struct vm_area_struct *vma_next(struct vma_iter *it);
+/* A number of the snapshot: another one has another (but in a fork child, mm_dup()). */
+unsigned long vma_iter_generation(const struct vma_iter *it);
 
 #define vma_for_each(vma, it) while (((vma) = vma_next(it)) != NULL)
 

@@ -25,6 +25,11 @@ ROOMS = {
     "fault": ["base", "sys", "mm"],
     # fault: smm-ctl starts smm-fault and watches it.
     "ctl": ["base", "sys", "mm", "fault"],
+    # hook: the one struct smm.
+    "api": ["base", "sys", "mm", "hook"],
+    # Linked into other programs, so nothing but inline functions of the others; api: the
+    # functions it looks for, weakly.
+    "fallback": ["base", "sys", "api"],
 }
 # Rooms that never enter the kernel.
 PURE = ["base", "mm"]
@@ -42,6 +47,8 @@ INCLUDES = {
     "hook": [COMPILER_HEADERS, UAPI_HEADERS, PUBLIC_HEADERS, r"elf\.h"],
     "fault": [COMPILER_HEADERS, UAPI_HEADERS],
     "ctl": [COMPILER_HEADERS, UAPI_HEADERS, PUBLIC_HEADERS, CONFIG_HEADER],
+    "api": [COMPILER_HEADERS, UAPI_HEADERS, PUBLIC_HEADERS],
+    "fallback": [COMPILER_HEADERS, UAPI_HEADERS, PUBLIC_HEADERS],
 }
 # (file, header): why
 INCLUDE_EXCEPTIONS = {
