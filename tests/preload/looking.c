@@ -230,6 +230,73 @@ Test(looking, tasks_whose_end_was_not_seen)
 	cr_expect(live_end(&l) == 0);
 }
 
+/* --- the list of all --------------------------------------------------------------- */
+
+/* Run `shadowmm ps OPTION`; its output is in got. */
+static void list(const char *option)
+{
+	const struct how plain = { .plain = true };
+	const char *argv[] = { scratch_path("shadowmm"), "ps", option, NULL };
+
+	capture(&got, &plain, argv);
+	cr_expect(got.status == 0, "%#x %s", got.status, got.err);
+}
+
+static void expect_listed(const char *format, int pid)
+{
+	char want[128];
+
+	snprintf(want, sizeof(want), format, pid);
+	cr_expect(strstr(got.out, want) != NULL, "no %s in %s", want, got.out);
+}
+
+Test(looking, ps_shows_threads_and_sharers)
+{
+	struct live l;
+
+	start_program(&l, "sharing", NULL);
+	live_command(&l, 't', "threads");
+	live_command(&l, 'c', "child");
+	list("-T");
+	expect_listed("%8d ", (int)l.pid);
+	cr_expect(count_lines(got.out) == 1 + 1 + 7, "%s", got.out);
+	live_command(&l, 'k', "killed");
+	list(NULL);
+	cr_expect(count_lines(got.out) == 1 + 1, "%s", got.out);
+	cr_expect(live_end(&l) == 0);
+}
+
+Test(looking, ps_shows_who_was_forked_from_whom)
+{
+	struct live l;
+
+	start_program(&l, "sharing", NULL);
+	live_command(&l, 'o', "orphan");
+	list("--tree");
+	expect_listed("sharing(%d) own exec\n`-sharing(", (int)l.pid);
+	/* Its parent has ended: it hangs on its parent's parent. */
+	cr_expect(strstr(got.out, " own fork from ") && strstr(got.out, " (gone)\n"),
+		  "%s", got.out);
+	live_command(&l, 'q', "orphan ended");
+	list("--tree");
+	cr_expect(count_lines(got.out) == 1, "%s", got.out);
+	cr_expect(live_end(&l) == 0);
+}
+
+Test(looking, ps_shows_a_program_whose_engine_retired)
+{
+	struct live l;
+
+	start_program(&l, "sharing", NULL);
+	live_command(&l, 'w', "retired");
+	list(NULL);
+	expect_listed("%8d ", (int)l.pid);
+	cr_expect(strstr(got.out, " none ") != NULL, "%s", got.out);
+	cr_expect(live_end(&l) == 0);
+	list(NULL);
+	cr_expect(count_lines(got.out) == 1, "%s", got.out);
+}
+
 /* --- from inside ------------------------------------------------------------------- */
 
 Test(looking, api)

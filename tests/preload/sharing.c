@@ -11,6 +11,7 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #define THREADS 5
@@ -154,6 +155,54 @@ static void by_vfork(void)
 	CHECK(posix_spawn(&pid, "/nonexistent", NULL, NULL, argv, environ) == ENOENT);
 }
 
+/* The engine of this image, whose start nobody waits for. */
+static void wait_for_socket(void)
+{
+	char name[256];
+
+	snprintf(name, sizeof(name), "%s/shadowmm/%d.sock", getenv("XDG_RUNTIME_DIR"),
+		 getpid());
+	while (access(name, F_OK))
+		sched_yield();
+}
+
+static int orphan_pipe[2];
+
+/* A grandchild by fork, whose parent ends; it lives until the pipe is closed. */
+static void start_orphan(void)
+{
+	int ready[2];
+	char byte;
+
+	CHECK(pipe(orphan_pipe) == 0 && pipe(ready) == 0);
+	if (fork() == 0) {
+		if (fork() != 0)
+			_exit(0);
+		close(orphan_pipe[1]);
+		wait_for_socket();
+		CHECK(write(ready[1], "", 1) == 1);
+		CHECK(read(orphan_pipe[0], &byte, 1) == 0);
+		_exit(0);
+	}
+	close(orphan_pipe[0]);
+	CHECK(read(ready[0], &byte, 1) == 1);
+	close(ready[0]);
+	close(ready[1]);
+	CHECK(wait(NULL) > 0);
+}
+
+/* As its subreaper we hear of its end. */
+static void end_orphan(void)
+{
+	close(orphan_pipe[1]);
+	CHECK(wait(NULL) > 0);
+}
+
+static void retire(void)
+{
+	CHECK(waitpid(-1, NULL, __WALL | WNOHANG) == -1 && errno == ECHILD);
+}
+
 static void *exec_in_thread(void *arg)
 {
 	char *argv[] = { path, (char *)"again", NULL };
@@ -196,6 +245,16 @@ static const char *obey(int command)
 	case 'v':
 		by_vfork();
 		return "vfork";
+	case 'o':
+		CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
+		start_orphan();
+		return "orphan";
+	case 'q':
+		end_orphan();
+		return "orphan ended";
+	case 'w':
+		retire();
+		return "retired";
 	case 'e':
 		CHECK(pthread_create(&id, NULL, exec_in_thread, NULL) == 0);
 		pthread_join(id, NULL);
@@ -203,17 +262,6 @@ static const char *obey(int command)
 	default:
 		return "what?";
 	}
-}
-
-/* The engine of this image, whose start nobody waits for. */
-static void wait_for_socket(void)
-{
-	char name[256];
-
-	snprintf(name, sizeof(name), "%s/shadowmm/%d.sock", getenv("XDG_RUNTIME_DIR"),
-		 getpid());
-	while (access(name, F_OK))
-		sched_yield();
 }
 
 int main(int argc, char **argv)
