@@ -37,12 +37,12 @@ struct ctl_env {
 	const char *dir; /* of the sockets, absolute; its parent exists */
 	int pid;	 /* of the program */
 	const char *comm;
-	const char *mode;     /* "own" or "track" */
-	const char *degraded; /* why we run with less than asked for, or NULL */
-	int engine_pid;	      /* the control process, 0 if none */
-	int fault_pid;	      /* the fault process, 0 if none */
-	bool verify_flags;    /* ctl_verify_append() compares all flags */
-	u64 start_time;	      /* of the library, seconds since the epoch */
+	const char *mode;	      /* "own" or "track" */
+	const char *degraded;	      /* why we run with less than asked for, or NULL */
+	int engine_pid;		      /* the control process, 0 if none */
+	int fault_pid;		      /* the fault process, 0 if none */
+	bool verify_flags;	      /* ctl_verify_append() compares all flags */
+	u64 start_time;		      /* of the library, seconds since the epoch */
 	const struct mm_birth *birth; /* NULL: not known, as in tests */
 };
 
