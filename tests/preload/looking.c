@@ -283,6 +283,20 @@ Test(looking, ps_shows_who_was_forked_from_whom)
 	cr_expect(live_end(&l) == 0);
 }
 
+/* A shell without the library stands between the two. */
+Test(looking, ps_tree_passes_over_strangers)
+{
+	struct live l;
+
+	start_program(&l, "sharing", NULL);
+	live_command(&l, 'p', "far child");
+	list("--tree");
+	cr_expect(count_lines(got.out) == 2, "%s", got.out);
+	expect_listed("sharing(%d) own exec\n`-sharing(", (int)l.pid);
+	live_command(&l, 'x', "far child ended");
+	cr_expect(live_end(&l) == 0);
+}
+
 Test(looking, ps_shows_a_program_whose_engine_retired)
 {
 	struct live l;

@@ -198,6 +198,24 @@ static void end_orphan(void)
 	CHECK(wait(NULL) > 0);
 }
 
+static FILE *far_child;
+
+/* This program again, started by a shell that does not run under the library. */
+static void start_far_child(void)
+{
+	char command[1024], byte;
+	int ready[2];
+
+	snprintf(command, sizeof(command), "LD_PRELOAD='%s' '%s' again >&9; exit",
+		 getenv("LD_PRELOAD"), path);
+	CHECK(pipe(ready) == 0 && dup2(ready[1], 9) == 9 && close(ready[1]) == 0);
+	unsetenv("LD_PRELOAD");
+	far_child = popen(command, "w");
+	CHECK(far_child && close(9) == 0);
+	CHECK(read(ready[0], &byte, 1) == 1 && byte == 'r');
+	close(ready[0]);
+}
+
 static void retire(void)
 {
 	CHECK(waitpid(-1, NULL, __WALL | WNOHANG) == -1 && errno == ECHILD);
@@ -252,6 +270,12 @@ static const char *obey(int command)
 	case 'q':
 		end_orphan();
 		return "orphan ended";
+	case 'p':
+		start_far_child();
+		return "far child";
+	case 'x':
+		CHECK(pclose(far_child) == 0);
+		return "far child ended";
 	case 'w':
 		retire();
 		return "retired";
