@@ -142,6 +142,8 @@ static long start_fault_process(struct engine *e)
 			     fault_process, e);
 	if (pid < 0)
 		sys_close(e->uffd);
+	else
+		mmgrab(e->mm);
 	return pid;
 }
 
@@ -189,6 +191,7 @@ static void env_fill(struct engine *e)
 		.engine_pid = e->ctl_pid,
 		.fault_pid = e->fault_pid,
 		.start_time = (u64)now.tv_sec,
+		.birth = &e->birth,
 	};
 	server_env.mode = e->fault_pid ? "own" : "track";
 	server_env.degraded = e->degraded;

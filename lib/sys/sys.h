@@ -74,6 +74,7 @@ sys_call6(long nr, unsigned long a, unsigned long b, unsigned long c, unsigned l
 #define sys_fchmod(fd, mode)	       sys_call2(__NR_fchmod, fd, mode)
 #define sys_fcntl(fd, cmd, arg)	       sys_call3(__NR_fcntl, fd, cmd, arg)
 #define sys_ioctl(fd, cmd, arg)	       sys_call3(__NR_ioctl, fd, cmd, arg)
+#define sys_getdents64(fd, buf, n)     sys_call3(__NR_getdents64, fd, buf, n)
 #define sys_close_range(first, last, flags) \
 	sys_call3(__NR_close_range, first, last, flags)
 #define sys_memfd_create(name, flags)  sys_call2(__NR_memfd_create, name, flags)
