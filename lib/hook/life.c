@@ -109,10 +109,39 @@ static void end_task(int pid)
 		;
 }
 
+/* Reap an engine that died before it was ready (a seccomp filter killed it, say). */
+static void engine_died_at_start(struct engine *e)
+{
+	sys_wait4(e->ctl_pid, NULL, __WALL);
+	end_task(READ_ONCE(e->fault_pid));
+	e->ctl_pid = e->fault_pid = 0;
+	e->mm->mm_count = 1;
+	e->degraded = "the engine died while starting";
+	WRITE_ONCE(e->state, ENGINE_OFF);
+}
+
+static bool engine_ready(struct engine *e)
+{
+	const struct timespec tick = { 0, 10 * 1000 * 1000 };
+	u32 state;
+
+	while ((state = READ_ONCE(e->state)) == ENGINE_STARTING) {
+		if (READ_ONCE(e->mailbox) == MAILBOX_DEAD) {
+			engine_died_at_start(e);
+			return false;
+		}
+		sys_futex(&e->state, FUTEX_WAIT_PRIVATE, ENGINE_STARTING, &tick);
+	}
+	return state == ENGINE_READY;
+}
+
 void engine_stop(void)
 {
 	struct engine *e = &smm.engine;
 
+	/* Our children count on us to say why the kernel pages their memory. */
+	if (smm.stat.forks || smm.stat.vforks)
+		engine_ready(e);
 	if (!e->ctl_pid)
 		return;
 	/* Before the kills: who sees the other die must know that it was wanted. */
@@ -140,32 +169,6 @@ void engine_retire(const char *why)
 	smm.engine.degraded = why;
 	smm.mm.own_enabled = false;
 	life_unlock();
-}
-
-/* Reap an engine that died before it was ready (a seccomp filter killed it, say). */
-static void engine_died_at_start(struct engine *e)
-{
-	sys_wait4(e->ctl_pid, NULL, __WALL);
-	end_task(READ_ONCE(e->fault_pid));
-	e->ctl_pid = e->fault_pid = 0;
-	e->mm->mm_count = 1;
-	e->degraded = "the engine died while starting";
-	WRITE_ONCE(e->state, ENGINE_OFF);
-}
-
-static bool engine_ready(struct engine *e)
-{
-	const struct timespec tick = { 0, 10 * 1000 * 1000 };
-	u32 state;
-
-	while ((state = READ_ONCE(e->state)) == ENGINE_STARTING) {
-		if (READ_ONCE(e->mailbox) == MAILBOX_DEAD) {
-			engine_died_at_start(e);
-			return false;
-		}
-		sys_futex(&e->state, FUTEX_WAIT_PRIVATE, ENGINE_STARTING, &tick);
-	}
-	return state == ENGINE_READY;
 }
 
 #define SPINS_BEFORE_SLEEP 200
