@@ -41,7 +41,8 @@
 /* X(name, synopsis, help) */
 #define SMM_CLI_COMMANDS(X)                                                          \
 	X(run, "[OPTION]... [--] COMMAND [ARG]...", "run COMMAND under the library") \
-	X(ps, "[--all] [--json]", "list the processes that run under the library")   \
+	X(ps, "[--all] [--threads | --tree] [--json]",                               \
+	  "list the processes that run under the library")                           \
 	X(maps, "[--header | --plain | --json] PID",                                 \
 	  "print the areas of a process, their policy and pages")                    \
 	X(vma, "[--json] PID ADDR", "print the first area that ends above ADDR")     \

@@ -78,6 +78,26 @@ struct engine_options {
 	char socket_dir[96];
 };
 
+/*
+ * An mm_struct of this boot: the process that had it first, and when (nanoseconds of
+ * CLOCK_BOOTTIME). A process number alone may be reused.
+ */
+struct mm_id {
+	int pid;
+	u64 born;
+};
+
+#define MM_ANCESTORS 8
+
+/* Hooks: the constructor, and a fork child before its first own instruction. */
+struct mm_birth {
+	struct mm_id self;
+	/* Whose copy it is by fork, nearest first; they may have ended. None: born by
+	 * exec, which nothing connects with what the process was before. */
+	u32 nr_ancestors;
+	struct mm_id ancestor[MM_ANCESTORS];
+};
+
 #define ENGINE_STACK_CTL     (96 * 1024)
 #define ENGINE_STACK_FAULT   (16 * 1024)
 #define ENGINE_STACK_SERVICE (32 * 1024)
@@ -91,6 +111,8 @@ struct engine {
 	long (*reserve)(unsigned long start, unsigned long len);
 	struct smm_stat *stat;	   /* set once */
 	struct engine_options opt; /* constructor */
+
+	struct mm_birth birth;
 
 	int owner;     /* pid of the program; hooks, under LOCK_LIFE */
 	int parent;    /* pid of the program's parent when the engine started; hooks */

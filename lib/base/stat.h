@@ -31,6 +31,7 @@
 	X(forks, "children with an address space of their own")           \
 	X(vforks, "children sharing the address space")                   \
 	X(threads, "threads started")                                     \
+	X(users_settled, "times mm_users was corrected from /proc")       \
 	X(cred_changes, "changes of credentials followed by the engine")  \
 	X(drift, "differences from /proc/self/maps found")                \
 	X(drift_repaired, "of these, repaired")                           \

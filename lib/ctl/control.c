@@ -31,15 +31,38 @@ static void degrade(struct engine *e, const char *why, long err)
 	e->degraded_err = err;
 }
 
-/* A parent under the library has the same kernel and user, and has said it. */
-static bool parent_has_said_it(const struct engine *e)
+/* Areas of @path: the one that contains @addr, or one of the same file as @found. */
+static bool find_area(const char *path, unsigned long addr, struct area_desc *found)
 {
-	char path[sizeof(e->opt.socket_dir) + 32];
+	struct procmaps *p = &server.scratch.smaps.lines;
+	struct area_desc d;
+	bool hit = false;
+
+	if (procmaps_open_file(p, path))
+		return false;
+	while (!hit && procmaps_next(p, &d) > 0)
+		hit = addr ? addr >= d.start && addr < d.end
+			   : d.ino == found->ino && d.major == found->major &&
+				      d.minor == found->minor;
+	*found = d;
+	procmaps_close(p);
+	return hit;
+}
+
+/*
+ * A parent under the library has the same kernel and user: it has said it, or will before
+ * it ends (engine_stop()).
+ */
+static bool parent_says_it(const struct engine *e)
+{
+	struct area_desc own;
+	char path[32];
 	struct fmt f;
 
 	fmt_init(&f, path, sizeof(path));
-	fmt_printf(&f, "%s/%d.sock", e->opt.socket_dir, e->parent);
-	return sys_faccessat(AT_FDCWD, path, 0) == 0;
+	fmt_printf(&f, "/proc/%d/maps", e->parent);
+	return find_area("/proc/self/maps", (unsigned long)find_area, &own) &&
+	       find_area(path, 0, &own);
 }
 
 /* One line on the program's stderr, which is still open here. */
@@ -48,7 +71,7 @@ static void say_degraded(const struct engine *e)
 	char line[256];
 	struct fmt f;
 
-	if (e->opt.quiet || e->said || !e->degraded || parent_has_said_it(e))
+	if (e->opt.quiet || e->said || !e->degraded || parent_says_it(e))
 		return;
 	fmt_init(&f, line, sizeof(line));
 	fmt_printf(&f,
@@ -142,6 +165,8 @@ static long start_fault_process(struct engine *e)
 			     fault_process, e);
 	if (pid < 0)
 		sys_close(e->uffd);
+	else
+		mmgrab(e->mm);
 	return pid;
 }
 
@@ -167,7 +192,8 @@ static void start_serving(struct engine *e)
 	}
 	if (ret < 0)
 		e->fault_pid = 0;
-	set_state(e, ret < 0 ? ENGINE_CONTROL : ENGINE_READY);
+	if (ret >= 0)
+		set_state(e, ENGINE_READY);
 }
 
 static void env_fill(struct engine *e)
@@ -189,6 +215,7 @@ static void env_fill(struct engine *e)
 		.engine_pid = e->ctl_pid,
 		.fault_pid = e->fault_pid,
 		.start_time = (u64)now.tv_sec,
+		.birth = &e->birth,
 	};
 	server_env.mode = e->fault_pid ? "own" : "track";
 	server_env.degraded = e->degraded;
@@ -303,6 +330,9 @@ void control_main(void *arg)
 	say_degraded(e);
 	if (stderr_fd >= 0)
 		sys_close(stderr_fd);
+	/* Whoever waits for this knows that everything has been said. */
+	if (!e->fault_pid)
+		set_state(e, ENGINE_CONTROL);
 	serve(e, fds);
 }
 

@@ -14,6 +14,7 @@
 #define SHADOWMM_CTL_CTL_H
 
 #include "shadowmm/commands.h"
+#include "lib/base/engine.h"
 #include "lib/base/stat.h"
 #include "lib/mm/mm.h"
 #include "lib/sys/mutex.h"
@@ -36,12 +37,13 @@ struct ctl_env {
 	const char *dir; /* of the sockets, absolute; its parent exists */
 	int pid;	 /* of the program */
 	const char *comm;
-	const char *mode;     /* "own" or "track" */
-	const char *degraded; /* why we run with less than asked for, or NULL */
-	int engine_pid;	      /* the control process, 0 if none */
-	int fault_pid;	      /* the fault process, 0 if none */
-	bool verify_flags;    /* ctl_verify_append() compares all flags */
-	u64 start_time;	      /* of the library, seconds since the epoch */
+	const char *mode;	      /* "own" or "track" */
+	const char *degraded;	      /* why we run with less than asked for, or NULL */
+	int engine_pid;		      /* the control process, 0 if none */
+	int fault_pid;		      /* the fault process, 0 if none */
+	bool verify_flags;	      /* ctl_verify_append() compares all flags */
+	u64 start_time;		      /* of the library, seconds since the epoch */
+	const struct mm_birth *birth; /* NULL: not known, as in tests */
 };
 
 struct ctl_client {

@@ -56,6 +56,22 @@ const char *perms_str(unsigned long vm_flags, char buf[static 5]);
 
 void ctl_verify(struct reply *r, bool repair, bool all_flags);
 
+/* Processes that share the program's address space; the first ones, if there are many. */
+struct sharers {
+	unsigned int nr;
+	int pid[64];
+};
+/*
+ * Count the tasks that share the address space and correct mm_users. Returns how many
+ * there are, fills @s. At a quiet moment (no task just starting or ending) both are
+ * exact; where /proc or kcmp(2) are not to be had, what the hooks saw.
+ */
+int tasks_settle(const struct ctl_env *env, union ctl_scratch *scratch,
+		 struct sharers *s);
+/* Members ",..." of an object: how the address space was born; the processes of @s. */
+void show_birth(struct reply *r);
+void show_sharers(struct reply *r, const struct sharers *s);
+
 /*
  * Pages of an area that are in memory or in swap, by the page tables alone.
  * pagemap_count() returns PAGEMAP_UNKNOWN where the kernel will not say.

@@ -17,6 +17,7 @@ void show_hello(struct reply *r)
 		     SMM_CTL_PROTOCOL, env->pid);
 	reply_printf(r, "\"comm\":");
 	reply_json(r, env->comm);
+	show_birth(r);
 	reply_printf(r, "}");
 }
 
@@ -224,13 +225,14 @@ static void show_tallies(struct reply *r)
 }
 
 /* The memory descriptor. Addresses are hexadecimal strings, the rest numbers. */
-static void show_mm(struct reply *r)
+static void show_mm(struct reply *r, int users)
 {
 	const struct mm_struct *mm = r->c->env->mm;
 
 #define MM_NUMBER(field) reply_printf(r, "\"" #field "\":%lu,", READ_ONCE(mm->field))
 #define MM_ADDR(field)	 reply_printf(r, "\"" #field "\":\"%08lx\",", READ_ONCE(mm->field))
-	reply_printf(r, ",\"mm\":{");
+	reply_printf(r, ",\"mm\":{\"mm_users\":%d,\"mm_count\":%d,", users,
+		     READ_ONCE(mm->mm_count));
 	MM_NUMBER(map_count);
 	MM_NUMBER(total_vm);
 	MM_NUMBER(data_vm);
@@ -302,6 +304,8 @@ static void show_memory(struct reply *r)
 void show_stat(struct reply *r)
 {
 	const struct ctl_env *env = r->c->env;
+	struct sharers sharers;
+	int users = tasks_settle(env, &r->c->scratch, &sharers);
 
 	reply_printf(r, "{\"pid\":%d,\"comm\":", env->pid);
 	reply_json(r, env->comm);
@@ -311,7 +315,9 @@ void show_stat(struct reply *r)
 	reply_json(r, env->degraded);
 	reply_printf(r, ",\"engine_pid\":%d,\"fault_pid\":%d,\"start_time\":%lu",
 		     env->engine_pid, env->fault_pid, (unsigned long)env->start_time);
-	show_mm(r);
+	show_birth(r);
+	show_sharers(r, &sharers);
+	show_mm(r, users);
 	show_tallies(r);
 	show_counters(r);
 	show_memory(r);

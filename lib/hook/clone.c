@@ -45,6 +45,9 @@ enum clone_class hook_clone_before(long nr, unsigned long *a, struct site *site)
 	if (!READ_ONCE(smm.active))
 		return CLONE_CLASS_VM;
 	flags = clone_flags(nr, a);
+	/* Before the call, as in the kernel: a child may be gone when it returns. */
+	if (flags & CLONE_VM)
+		mmget(&smm.mm);
 	if (flags & CLONE_THREAD) {
 		stat_inc(smm.stat.threads);
 		return CLONE_CLASS_THREAD;
@@ -62,15 +65,18 @@ enum clone_class hook_clone_before(long nr, unsigned long *a, struct site *site)
 
 void hook_clone_after(long nr, enum clone_class cls, long ret)
 {
-	(void)nr, (void)ret;
+	(void)nr;
 	if (cls == CLONE_CLASS_FORK)
 		life_unlock();
+	else if (IS_ERR_VALUE(ret) && READ_ONCE(smm.active))
+		mmput(&smm.mm);
 }
 
 /* What belonged to the parent's engine: its tasks do not exist for us. */
 static void engine_forget(struct engine *e)
 {
 	e->ctl_pid = e->fault_pid = e->service_tid = 0;
+	e->mm->mm_users = e->mm->mm_count = 1;
 	e->state = ENGINE_OFF;
 	e->mailbox = MAILBOX_DEAD;
 	e->fault_seq = 0;
@@ -95,6 +101,7 @@ static void child_start(void)
 		smm.retired = NULL;
 	smm.pidns_changed = false;
 	engine_forget(&smm.engine);
+	birth_by_fork(&smm.engine.birth);
 	if (model_prepare(0, ~0UL))
 		mm_dup(&smm.mm);
 	engine_start();

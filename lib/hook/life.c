@@ -8,6 +8,32 @@
 #include "lib/sys/sockpath.h"
 #include "lib/sys/sys.h"
 
+static struct mm_id id_now(void)
+{
+	struct timespec now = { 0, 0 };
+
+	sys_clock_gettime(7 /* CLOCK_BOOTTIME */, &now);
+	return (struct mm_id){
+		.pid = (int)sys_getpid(),
+		.born = (u64)now.tv_sec * 1000000000 + (u64)now.tv_nsec,
+	};
+}
+
+void birth_by_exec(struct mm_birth *b)
+{
+	b->self = id_now();
+	b->nr_ancestors = 0;
+}
+
+void birth_by_fork(struct mm_birth *b)
+{
+	for (int i = MM_ANCESTORS - 1; i > 0; i--)
+		b->ancestor[i] = b->ancestor[i - 1];
+	b->ancestor[0] = b->self;
+	b->nr_ancestors = min(b->nr_ancestors + 1, (u32)MM_ANCESTORS);
+	b->self = id_now();
+}
+
 void life_lock(void)
 {
 	mutex_lock(&smm.life);
@@ -59,11 +85,13 @@ void engine_start(void)
 	 * never holds a copy of a descriptor of the program, not even for a moment in
 	 * which the program closes the last other one (a pipe's end, a lock).
 	 */
+	mmgrab(e->mm);
 	pid = sys_clone_task(CLONE_VM | CLONE_FILES | CLONE_PARENT_SETTID |
 				     CLONE_CHILD_CLEARTID,
 			     e->stack_ctl + sizeof(e->stack_ctl), &e->ctl_pid,
 			     &e->mailbox, smm.control_main, e);
 	if (pid < 0) {
+		e->mm->mm_count--;
 		e->ctl_pid = 0;
 		e->degraded = "the engine could not be started";
 		e->degraded_err = pid;
@@ -81,10 +109,39 @@ static void end_task(int pid)
 		;
 }
 
+/* Reap an engine that died before it was ready (a seccomp filter killed it, say). */
+static void engine_died_at_start(struct engine *e)
+{
+	sys_wait4(e->ctl_pid, NULL, __WALL);
+	end_task(READ_ONCE(e->fault_pid));
+	e->ctl_pid = e->fault_pid = 0;
+	e->mm->mm_count = 1;
+	e->degraded = "the engine died while starting";
+	WRITE_ONCE(e->state, ENGINE_OFF);
+}
+
+static bool engine_ready(struct engine *e)
+{
+	const struct timespec tick = { 0, 10 * 1000 * 1000 };
+	u32 state;
+
+	while ((state = READ_ONCE(e->state)) == ENGINE_STARTING) {
+		if (READ_ONCE(e->mailbox) == MAILBOX_DEAD) {
+			engine_died_at_start(e);
+			return false;
+		}
+		sys_futex(&e->state, FUTEX_WAIT_PRIVATE, ENGINE_STARTING, &tick);
+	}
+	return state == ENGINE_READY;
+}
+
 void engine_stop(void)
 {
 	struct engine *e = &smm.engine;
 
+	/* Our children count on us to say why the kernel pages their memory. */
+	if (smm.stat.forks || smm.stat.vforks)
+		engine_ready(e);
 	if (!e->ctl_pid)
 		return;
 	/* Before the kills: who sees the other die must know that it was wanted. */
@@ -94,6 +151,7 @@ void engine_stop(void)
 	end_task(READ_ONCE(e->fault_pid));
 	socket_unlink(e);
 	e->ctl_pid = e->fault_pid = 0;
+	e->mm->mm_count = 1;
 	WRITE_ONCE(e->state, ENGINE_OFF);
 	rcu_forget_engine(&smm.mm.rcu);
 	/* The kernel unregistered everything when the last descriptor went. */
@@ -112,31 +170,6 @@ void engine_retire(const char *why)
 	smm.engine.degraded = why;
 	smm.mm.own_enabled = false;
 	life_unlock();
-}
-
-/* Reap an engine that died before it was ready (a seccomp filter killed it, say). */
-static void engine_died_at_start(struct engine *e)
-{
-	sys_wait4(e->ctl_pid, NULL, __WALL);
-	end_task(READ_ONCE(e->fault_pid));
-	e->ctl_pid = e->fault_pid = 0;
-	e->degraded = "the engine died while starting";
-	WRITE_ONCE(e->state, ENGINE_OFF);
-}
-
-static bool engine_ready(struct engine *e)
-{
-	const struct timespec tick = { 0, 10 * 1000 * 1000 };
-	u32 state;
-
-	while ((state = READ_ONCE(e->state)) == ENGINE_STARTING) {
-		if (READ_ONCE(e->mailbox) == MAILBOX_DEAD) {
-			engine_died_at_start(e);
-			return false;
-		}
-		sys_futex(&e->state, FUTEX_WAIT_PRIVATE, ENGINE_STARTING, &tick);
-	}
-	return state == ENGINE_READY;
 }
 
 #define SPINS_BEFORE_SLEEP 200

@@ -162,7 +162,7 @@ static int patch_sites(unsigned long start, unsigned long end, unsigned long pro
 	struct scan_match m;
 	int done = 0, err = 0;
 
-	for (; scan_next(pos, start, end, &m); pos = m.addr + 2) {
+	for (; scan_next(pos, start, end, &m); pos = m.next) {
 		int ret = patch_site(&m, start, end, prot);
 
 		if (!ret) {

@@ -17,7 +17,7 @@
 /* One patched place. Passed to the handlers so that they can say where a call came from.
  */
 struct site {
-	unsigned long addr;  /* of the syscall instruction */
+	unsigned long addr;  /* of the syscall instruction, or see struct scan_match */
 	int nr;		     /* system call, or -1: number in a register at run time */
 	unsigned long thunk; /* where a jump from the site leads */
 };
@@ -100,6 +100,12 @@ void hook_before(long nr, unsigned long *args, struct site *site);
 enum clone_class hook_clone_before(long nr, unsigned long *args, struct site *site);
 void hook_clone_after(long nr, enum clone_class cls, long ret);
 void hook_clone_child(long nr, enum clone_class cls);
+
+/*
+ * Where the thunk of exit(2) counts one task less (mm_users). It does so in its own
+ * instructions: the stack may belong to somebody else a moment later, or be gone.
+ */
+int *hook_mm_users(void);
 
 /* True if @nr is a call we want to see. One table, in hook/table.c. */
 bool hook_wants(long nr);

@@ -69,12 +69,23 @@ long hook_exec(long nr, unsigned long *a)
 {
 	long ret;
 
-	if (!engine_is_ours() || exec_will_fail(nr, a))
+	if (exec_will_fail(nr, a))
 		return PASS(nr, a);
+	if (!engine_is_ours()) {
+		mmput(&smm.mm); /* the address space that it borrows */
+		ret = PASS(nr, a);
+		mmget(&smm.mm);
+		return ret;
+	}
 	engine_end();
 	ret = PASS(nr, a);
 	engine_restart();
 	return ret;
+}
+
+int *hook_mm_users(void)
+{
+	return &smm.mm.mm_users;
 }
 
 static void verify_task(void *engine)
@@ -108,6 +119,8 @@ void hook_exit(int code)
 	if (READ_ONCE(smm.active) && engine_is_ours()) {
 		verify_at_exit();
 		engine_end();
+	} else {
+		mmput(&smm.mm);
 	}
 	for (;;)
 		sys_exit_group(code);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+#include <asm/unistd.h>
 #include <emmintrin.h>
 
 #include "lib/base/string.h"
@@ -64,6 +65,52 @@ static bool match_site(const u8 *p, size_t before, struct scan_match *m)
 	return false;
 }
 
+/* Bytes that gcc's multi-byte nops are made of. */
+static bool is_nop_byte(u8 byte)
+{
+	static const u8 bytes[] = { 0x90, 0x66, 0x2e, 0x0f, 0x1f,
+				    0x00, 0x40, 0x44, 0x80, 0x84 };
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		if (bytes[i] == byte)
+			return true;
+	return false;
+}
+
+/*
+ * The end of a thread in glibc, `while (1) INTERNAL_SYSCALL_CALL (exit, 0);`:
+ *
+ *	mov $60,%REG; (nops) 1: xor %edi,%edi; mov %REG,%eax; syscall; jmp 1b
+ *
+ * The mov is executed once, and nothing else is live there. @p points to 0f 05, which
+ * the loop's end may follow; @before bytes in front of it may be read.
+ */
+#define EXIT_LOOP_NOPS 15
+
+static bool match_exit_loop(const u8 *p, size_t before, struct scan_match *m)
+{
+	const u8 *loop = p - 4, *mov;
+	u8 reg;
+
+	if (before < 4 + MOV_EAX_LEN || loop[0] != 0x31 || loop[1] != 0xff ||
+	    loop[2] != 0x89 || (loop[3] & 0xc7) != 0xc0 || p[2] != 0xeb || p[3] != 0xf8)
+		return false;
+	reg = loop[3] >> 3 & 7;
+	for (size_t nops = 0; nops <= EXIT_LOOP_NOPS && 4 + nops + MOV_EAX_LEN <= before;
+	     nops++) {
+		mov = loop - nops - MOV_EAX_LEN;
+		if (mov[0] == 0xb8 + reg && imm32(mov + 1) == __NR_exit) {
+			m->addr = (unsigned long)mov + MOV_EAX_LEN;
+			m->len = MOV_EAX_LEN;
+			m->nr = __NR_exit;
+			return hook_wants(m->nr);
+		}
+		if (!is_nop_byte(mov[MOV_EAX_LEN - 1]))
+			return false;
+	}
+	return false;
+}
+
 /* 0xff in every byte of the 16 at @p that begins a 0f 05. Reads 17 bytes. */
 static inline __m128i pairs(const u8 *p)
 {
@@ -102,10 +149,13 @@ bool scan_next(unsigned long pos, unsigned long start, unsigned long end,
 	const u8 *p = (const u8 *)pos;
 
 	while ((p = find_syscall(p, (const u8 *)end))) {
-		if (match_site(p, (unsigned long)p - start, m)) {
-			m->addr = (unsigned long)p;
+		const size_t before = (unsigned long)p - start;
+
+		m->addr = (unsigned long)p;
+		m->next = (unsigned long)p + 2;
+		if (match_site(p, before, m) ||
+		    (end - m->addr >= 4 && match_exit_loop(p, before, m)))
 			return true;
-		}
 		p += 2;
 	}
 	return false;

@@ -51,6 +51,9 @@ void mark_range(unsigned long start, unsigned long end, unsigned long what);
 
 /* --- engine, hook/life.c ---------------------------------------------------------- */
 
+/* Note who and when, in a new image or in a fork child. */
+void birth_by_exec(struct mm_birth *b);
+void birth_by_fork(struct mm_birth *b);
 /* Both take LOCK_LIFE, then LOCK_MMAP; unlock gives both back. */
 void life_lock(void);
 void life_unlock(void);

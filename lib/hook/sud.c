@@ -177,6 +177,10 @@ static void dispatch(struct sigcontext *c, long nr)
 		hook_before(nr, args, &site);
 		continue_at(c, sud_plain);
 		return;
+	case CALL_EXIT:
+		__atomic_fetch_sub(hook_mm_users(), 1, __ATOMIC_RELAXED);
+		continue_at(c, sud_plain);
+		return;
 	case CALL_SIGNAL:
 		continue_at(c, sud_signal);
 		return;

@@ -30,7 +30,8 @@ static const struct {
 #undef CALL_NAME
 };
 
-static unsigned int wanted = CALL_MM | CALL_CLONE | CALL_CRED | CALL_TASK | CALL_BEFORE;
+static unsigned int wanted =
+	CALL_MM | CALL_CLONE | CALL_CRED | CALL_TASK | CALL_BEFORE | CALL_EXIT;
 
 unsigned int hook_wanted_classes(void)
 {

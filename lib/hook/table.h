@@ -18,6 +18,7 @@
 #define CALL_CRED   8  /* credentials and namespaces, which the engine must follow */
 #define CALL_TASK   16 /* ends or replaces the program */
 #define CALL_BEFORE 32 /* looked at, then executed by the site itself: hook_before() */
+#define CALL_EXIT   64 /* ends one task: counted without touching its stack */
 
 /* X(name, class) */
 #define HOOK_CALLS(X)                       \
@@ -58,6 +59,7 @@
 	X(execve, CALL_TASK)                \
 	X(execveat, CALL_TASK)              \
 	X(exit_group, CALL_TASK)            \
+	X(exit, CALL_EXIT)                  \
 	X(setuid, CALL_CRED)                \
 	X(setgid, CALL_CRED)                \
 	X(setreuid, CALL_CRED)              \

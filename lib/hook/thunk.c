@@ -13,6 +13,7 @@
 #define THUNK_ALIGN 16
 #define REACH	    ((1UL << 31) - ARENA_SIZE - PAGE_SIZE)
 #define SYSCALL_LEN 2
+#define JMP_LEN	    5
 
 struct thunk_arena {
 	unsigned long start, end;
@@ -158,6 +159,27 @@ static void emit_before(const struct site *s)
 	emit_jmp(s->addr);
 }
 
+/* One task less, without a stack: only r11 and the flags, which are dead here. */
+static void emit_count_exit(void)
+{
+	EMIT(0x49, 0xbb); /* movabs $users,%r11 */
+	emit_u64((unsigned long)hook_mm_users());
+	EMIT(0xf0, 0x41, 0xff, 0x0b); /* lock decl (%r11) */
+}
+
+/* exit(2): the displaced mov, whatever its register, and on to what follows it. */
+static void emit_exit(const struct site *s)
+{
+	const u8 *mov = (const u8 *)(s->addr - JMP_LEN);
+
+	emit_count_exit();
+	if ((mov[0] & 0xf8) == 0xb8)
+		emit(mov, JMP_LEN);
+	else /* the longer mov, to rax */
+		emit_mov_eax(s->nr);
+	emit_jmp(s->addr);
+}
+
 static void emit_clone_end(const struct site *s, const char *entry, int nr, int cls)
 {
 	emit_leave_red_zone();
@@ -218,7 +240,7 @@ static void emit_generic(const struct site *s)
 {
 	static const u16 clones[] = { __NR_clone, __NR_clone3, __NR_fork, __NR_vfork };
 	const u8 wanted = (u8)hook_wanted_classes();
-	size_t too_big, unwanted, clone, signal, before, next;
+	size_t too_big, unwanted, clone, signal, before, leave, next;
 
 	EMIT(0x4c, 0x8b, 0x4c, 0x24, 0x08); /* mov 8(%rsp),%r9: displaced */
 	EMIT(0x48, 0x3d);		    /* cmp $HOOK_NR_MAX,%rax */
@@ -236,7 +258,12 @@ static void emit_generic(const struct site *s)
 	signal = emit_branch(0x85);    /* jnz */
 	EMIT(0xf6, 0xc1, CALL_BEFORE); /* test $CALL_BEFORE,%cl */
 	before = emit_branch(0x85);    /* jnz */
+	EMIT(0xf6, 0xc1, CALL_EXIT);   /* test $CALL_EXIT,%cl */
+	leave = emit_branch(0x85);     /* jnz */
 	emit_plain(s, thunk_entry_call);
+	emit_label(leave);
+	emit_count_exit();
+	emit_jmp(s->addr);
 	emit_label(before);
 	emit_before(s);
 	emit_label(signal);
@@ -262,6 +289,8 @@ static void emit_thunk(const struct site *s)
 		emit_generic(s);
 	} else if (class == CALL_CLONE) {
 		emit_clone(s, s->nr);
+	} else if (class == CALL_EXIT) {
+		emit_exit(s);
 	} else if (class == CALL_BEFORE) {
 		emit_mov_eax(s->nr);
 		emit_before(s);

@@ -7,7 +7,7 @@
 
 void mm_init(struct mm_struct *mm, void *boot_mem, size_t boot_size)
 {
-	*mm = (struct mm_struct){ .min_own = 0 };
+	*mm = (struct mm_struct){ .mm_users = 1, .mm_count = 1 };
 	arena_init(&mm->arena);
 	arena_add(&mm->arena, boot_mem, boot_size);
 	kmem_cache_init(&mm->vma_cache, &mm->arena, "vm_area_struct",
@@ -198,6 +198,12 @@ void vma_iter_init(struct vma_iter *it, struct mm_struct *mm, unsigned long addr
 {
 	it->root = rcu_dereference(mm->root);
 	it->addr = addr;
+}
+
+unsigned long vma_iter_generation(const struct vma_iter *it)
+{
+	/* Every change copies the path from the root. */
+	return it->root ? it->root->txn : 0;
 }
 
 struct vm_area_struct *vma_next(struct vma_iter *it)

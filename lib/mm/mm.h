@@ -144,6 +144,13 @@ struct area_history {
 };
 
 struct mm_struct {
+	/*
+	 * As in include/linux/mm_types.h. @mm_users: tasks of the program that share the
+	 * address space, as far as their calls showed it; the control task corrects it
+	 * (lib/ctl/tasks.c). @mm_count: who refers to this struct, all users as one and
+	 * each task of the engine as one more. Any task, atomic.
+	 */
+	int mm_users, mm_count;
 	/* Guarded by mmap_lock for writing; @root is read under mm_read_lock(). */
 	struct vma_node *root;
 	unsigned long map_count;
@@ -176,6 +183,22 @@ struct mm_struct {
 	unsigned long fresh_start, fresh_end; /* mapped by the last call: untouched */
 	struct area_history history;
 };
+
+/* The kernel's names (include/linux/sched/mm.h); nothing is freed with the last one. */
+static inline void mmget(struct mm_struct *mm)
+{
+	__atomic_fetch_add(&mm->mm_users, 1, __ATOMIC_RELAXED);
+}
+
+static inline void mmput(struct mm_struct *mm)
+{
+	__atomic_fetch_sub(&mm->mm_users, 1, __ATOMIC_RELAXED);
+}
+
+static inline void mmgrab(struct mm_struct *mm)
+{
+	__atomic_fetch_add(&mm->mm_count, 1, __ATOMIC_RELAXED);
+}
 
 /* @boot_mem: page-aligned memory to start with (at least 64 KiB). */
 void mm_init(struct mm_struct *mm, void *boot_mem, size_t boot_size);
@@ -335,6 +358,8 @@ struct vma_iter {
 };
 void vma_iter_init(struct vma_iter *it, struct mm_struct *mm, unsigned long addr);
 struct vm_area_struct *vma_next(struct vma_iter *it);
+/* A number of the snapshot: another one has another (but in a fork child, mm_dup()). */
+unsigned long vma_iter_generation(const struct vma_iter *it);
 
 #define vma_for_each(vma, it) while (((vma) = vma_next(it)) != NULL)
 

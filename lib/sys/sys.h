@@ -67,7 +67,6 @@ sys_call6(long nr, unsigned long a, unsigned long b, unsigned long c, unsigned l
 #define sys_statx(dfd, path, flags, mask, stx) \
 	sys_call5(__NR_statx, dfd, path, flags, mask, stx)
 #define sys_unlinkat(dfd, path, flags)	   sys_call3(__NR_unlinkat, dfd, path, flags)
-#define sys_renameat(odfd, old, ndfd, new) sys_call4(__NR_renameat, odfd, old, ndfd, new)
 #define sys_umask(mask)			   sys_call1(__NR_umask, mask)
 #define sys_readlink(path, buf, n)	   sys_call3(__NR_readlink, path, buf, n)
 #define sys_unlink(path)		   sys_call1(__NR_unlink, path)
@@ -75,6 +74,8 @@ sys_call6(long nr, unsigned long a, unsigned long b, unsigned long c, unsigned l
 #define sys_fchmod(fd, mode)		   sys_call2(__NR_fchmod, fd, mode)
 #define sys_fcntl(fd, cmd, arg)		   sys_call3(__NR_fcntl, fd, cmd, arg)
 #define sys_ioctl(fd, cmd, arg)		   sys_call3(__NR_ioctl, fd, cmd, arg)
+#define sys_getdents64(fd, buf, n)	   sys_call3(__NR_getdents64, fd, buf, n)
+#define sys_renameat(odfd, old, ndfd, new) sys_call4(__NR_renameat, odfd, old, ndfd, new)
 #define sys_close_range(first, last, flags) \
 	sys_call3(__NR_close_range, first, last, flags)
 #define sys_memfd_create(name, flags)  sys_call2(__NR_memfd_create, name, flags)

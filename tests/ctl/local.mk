@@ -15,7 +15,7 @@ tests_ctl_test_server_CPPFLAGS = $(CTL_TEST_CPPFLAGS)
 tests_ctl_test_server_CFLAGS = $(CTL_TEST_CFLAGS)
 tests_ctl_test_server_LDADD = $(CRITERION_LIBS) $(JANSSON_LIBS)
 
-tests_ctl_test_cli_SOURCES = tests/ctl/test_cli.c tests/ctl/canned.c tests/ctl/canned.h
+tests_ctl_test_cli_SOURCES = tests/ctl/test_cli.c tests/ctl/test_ps.c tests/ctl/canned.c tests/ctl/canned.h
 tests_ctl_test_cli_CPPFLAGS = $(AM_CPPFLAGS)
 tests_ctl_test_cli_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS) $(JANSSON_CFLAGS)
 tests_ctl_test_cli_LDADD = $(CRITERION_LIBS) $(JANSSON_LIBS)

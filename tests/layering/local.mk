@@ -2,7 +2,7 @@
 # The walls between the rooms (doc/architecture.md), and the style of what is in them.
 LAYERING_TESTS = tests/layering/symbols.py tests/layering/vector.py \
 	tests/layering/includes.py tests/layering/locks.py tests/layering/usermem.py \
-	tests/layering/style.py tests/layering/format.sh
+	tests/layering/style.py tests/layering/format.sh tests/layering/public-header.sh
 TESTS += $(LAYERING_TESTS)
 if WANT_UNIT_TESTS
 if !HAVE_CRITERION

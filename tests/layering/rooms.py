@@ -27,6 +27,11 @@ ROOMS = {
     "reclaim": ["base", "sys", "mm"],
     # fault: smm-ctl starts smm-fault and watches it.
     "ctl": ["base", "sys", "mm", "fault"],
+    # hook: the one struct smm.
+    "api": ["base", "sys", "mm", "hook"],
+    # Linked into other programs, so nothing but inline functions of the others; api: the
+    # functions it looks for, weakly.
+    "fallback": ["base", "sys", "api"],
 }
 # Rooms that never enter the kernel.
 PURE = ["base", "mm"]
@@ -45,6 +50,8 @@ INCLUDES = {
     "fault": [COMPILER_HEADERS, UAPI_HEADERS],
     "reclaim": [COMPILER_HEADERS, UAPI_HEADERS],
     "ctl": [COMPILER_HEADERS, UAPI_HEADERS, PUBLIC_HEADERS, CONFIG_HEADER],
+    "api": [COMPILER_HEADERS, UAPI_HEADERS, PUBLIC_HEADERS],
+    "fallback": [COMPILER_HEADERS, UAPI_HEADERS, PUBLIC_HEADERS],
 }
 # (file, header): why
 INCLUDE_EXCEPTIONS = {
@@ -63,7 +70,7 @@ INT_TO_POINTER = {
     "lib/hook/elf.c": "headers of a mapped image, each checked against its segments",
     "lib/hook/scan.c": "text that the dynamic loader has just mapped",
     "lib/hook/text.c": "text of our own thunks, or being patched with its lock held",
-    "lib/hook/thunk.c": "code addresses that thunks jump to; not read",
+    "lib/hook/thunk.c": "code that is being patched, its lock held",
     "lib/hook/sud.c": "addresses for process_vm_readv(); the frame below the signal's stack",
     "lib/hook/setxid.c": "functions found by name in a module of the program",
 }

@@ -97,7 +97,7 @@ report.rule("every line of lib/version.map exports something",
 report.rule("what a room does not hide is in lib/version.map",
             (f"lib/{room}: {symbol}" for room in ROOMS for symbol in visible(room)
              if not any(fnmatch.fnmatch(symbol, p) for p in patterns)))
-header = set(re.findall(r"\b(shadowmm_\w+)\([^;{]*\)\s*__attribute__\(\(weak\)\)",
+header = set(re.findall(r"\b(shadowmm_\w+)\([^;{]*\)\s*(?:SHADOWMM_WEAK|__attribute__\(\(weak\)\));",
                         code("include/shadowmm/shadowmm.h")))
 public = {s for s in exported if s.startswith("shadowmm_")}
 report.rule("exported shadowmm_* are the functions of shadowmm.h",

@@ -74,6 +74,11 @@ enum clone_class hook_clone_before(long nr, unsigned long *args, struct site *si
 	return flags & CLONE_THREAD ? CLONE_CLASS_THREAD : CLONE_CLASS_VM;
 }
 
+int *hook_mm_users(void)
+{
+	return &seen->users;
+}
+
 void hook_before(long nr, unsigned long *args, struct site *site)
 {
 	(void)nr, (void)args, (void)site;

@@ -16,6 +16,7 @@ struct seen {
 	int after_cls, child_cls;
 	int notes; /* mappings reported by patch_note_mapping() */
 	unsigned long note_start, note_len;
+	int users; /* exits are subtracted */
 };
 
 extern struct seen *seen;

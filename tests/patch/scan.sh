@@ -10,7 +10,8 @@ trap 'rm -rf "$tmp"' EXIT
 
 "$dump" -t > "$tmp/wanted"
 
-# A mov of a constant to eax or rax, directly before a syscall instruction.
+# A mov of a constant to eax or rax, directly before a syscall instruction; and the mov of
+# 60 before glibc's loop of exit(2), named by the address of what follows it.
 sites() {
 	objdump -d --no-show-raw-insn "$1" | awk '
 		/^ *[0-9a-f]+:/ {
@@ -19,6 +20,21 @@ sites() {
 				print addr, nr
 			if ($2 == "syscall" && r9 && rdi)
 				print addr, "function"
+			if (fresh) { behind = addr; fresh = 0 }
+			if ($2 == "jmp" && loop == 3 && $3 == top)
+				print behind, 60
+			if ($2 == "mov" && $3 ~ /^\$0x3c,%e[cdbs][xi]$/) {
+				fresh = 1; loop = 0; top = ""
+				reg = $3; sub(/.*,/, "", reg)
+			} else if (loop == 0 && reg != "" && $2 == "xor" && $3 == "%edi,%edi") {
+				loop = 1; top = addr
+			} else if (loop == 1 && $2 == "mov" && $3 == reg ",%eax") {
+				loop = 2
+			} else if (loop == 2 && $2 == "syscall") {
+				loop = 3
+			} else if ($2 !~ /^(nop|xchg|data16|cs)/) {
+				loop = 0; reg = ""
+			}
 			nr = ""
 			if ($2 == "mov" && $3 ~ /^\$0x[0-9a-f]+,%[er]ax$/) {
 				nr = $3; sub(/^\$/, "", nr); sub(/,.*/, "", nr)

@@ -24,7 +24,7 @@ static void dump(const uint8_t *file, const Elf64_Phdr *ph)
 	const unsigned long end = start + ph->p_filesz;
 	struct scan_match m;
 
-	for (unsigned long pos = start; scan_next(pos, start, end, &m); pos = m.addr + 2)
+	for (unsigned long pos = start; scan_next(pos, start, end, &m); pos = m.next)
 		printf("%lx %d\n", m.addr - start + ph->p_vaddr, m.nr);
 }
 
@@ -47,7 +47,7 @@ static void bench(const uint8_t *file, const Elf64_Phdr *ph)
 		double t = now_us();
 
 		for (unsigned long pos = start; scan_next(pos, start, end, &m);)
-			pos = m.addr + 2;
+			pos = m.next;
 		t = now_us() - t;
 		first = i ? first : t;
 		best = t < best ? t : best;

@@ -139,7 +139,7 @@ static void check_clone(enum where where)
 	clone_fn fn = make_clone(&c);
 	pid_t pid;
 
-	cr_assert_eq(code_patch(&c), 1);
+	cr_assert_eq(code_patch(&c), 2); /* and the exit of the child */
 	pid = clone_on(fn, CLONE_VM | SIGCHLD, small_stack(1024), 7);
 	cr_assert_eq(wait_status(pid, 0), 7);
 	check_seen(SYS_clone, CLONE_CLASS_VM, pid, 1);
@@ -172,7 +172,7 @@ Test(clone, thread)
 	int tid = 1;
 	long ret;
 
-	cr_assert_eq(code_patch(&c), 1);
+	cr_assert_eq(code_patch(&c), 2); /* and the exit of the child */
 	stack[-1] = (void *)3L;
 	stack[-2] = (void *)return_arg;
 	ret = fn(flags, stack - 2, NULL, &tid);
@@ -180,6 +180,57 @@ Test(clone, thread)
 	while (__atomic_load_n(&tid, __ATOMIC_ACQUIRE)) /* the kernel clears it at exit */
 		syscall(SYS_futex, &tid, 0 /* FUTEX_WAIT */, 1, NULL);
 	check_seen(SYS_clone, CLONE_CLASS_THREAD, ret, 1);
+	cr_assert_eq(seen->users, -1);
+}
+
+/* glibc's end of a thread, with a nop of any length before the loop. */
+static clone_fn make_exit_loop(struct code *c, uint8_t mov, uint8_t copy)
+{
+	uint8_t *at = c->p;
+
+	CODE(c, mov, SYS_exit, 0, 0, 0);
+	CODE(c, 0x0f, 0x1f, 0x80, 0, 0, 0, 0);			 /* nopl 0(%rax) */
+	CODE(c, 0x31, 0xff, 0x89, copy, 0x0f, 0x05, 0xeb, 0xf8); /* 1: ... jmp 1b */
+	return (clone_fn)(void *)at;
+}
+
+static void exit_through(enum where where, uint8_t mov, uint8_t copy)
+{
+	struct code c = code_new(where, 1);
+	clone_fn fn = make_exit_loop(&c, mov, copy);
+	int status;
+	pid_t pid;
+
+	cr_assert_eq(code_patch(&c), 1);
+	seen->users = 5;
+	pid = fork();
+	if (pid == 0) {
+		fn(0, NULL, NULL, NULL);
+		_exit(9);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert_eq(status, 0);
+	cr_assert_eq(seen->users, 4);
+}
+
+Test(clone, exit_loop_near)
+{
+	exit_through(NEAR, 0xba, 0xd0); /* edx */
+}
+
+Test(clone, exit_loop_far)
+{
+	exit_through(FAR, 0xbb, 0xd8); /* ebx */
+}
+
+/* Another register than the one that is used, another number: not ours to count. */
+Test(clone, no_exit_loop)
+{
+	struct code c = code_new(NEAR, 1);
+
+	make_exit_loop(&c, 0xba, 0xc8);
+	c.p[-19] = SYS_exit + 1;
+	cr_assert_eq(code_patch(&c), 0);
 }
 
 Test(clone, refused)
@@ -187,7 +238,7 @@ Test(clone, refused)
 	struct code c = code_new(NEAR, 1);
 	clone_fn fn = make_clone(&c);
 
-	cr_assert_eq(code_patch(&c), 1);
+	cr_assert_eq(code_patch(&c), 2); /* and the exit of the child */
 	cr_assert_eq(fn(CLONE_THREAD, small_stack(1024), NULL, NULL), -EINVAL);
 	cr_assert_eq(seen->before, 1);
 	cr_assert_eq(seen->after, 1);
@@ -208,7 +259,7 @@ static void check_clone3(enum where where)
 	};
 	pid_t pid;
 
-	cr_assert_eq(code_patch(&c), 1);
+	cr_assert_eq(code_patch(&c), 2); /* and the exit of the child */
 	pid = (pid_t)fn(&args, sizeof(args), return_arg, NULL, (void *)11L);
 	cr_assert_eq(wait_status(pid, 0), 11);
 	check_seen(SYS_clone3, CLONE_CLASS_VM, pid, 1);

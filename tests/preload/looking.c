@@ -18,8 +18,8 @@ static struct capture got;
 
 static void setup(void)
 {
-	static const char *const names[] = { "looked_at", "api", "first_touch", "endings",
-					     NULL };
+	static const char *const names[] = { "looked_at",   "sharing", "api",
+					     "first_touch", "endings", NULL };
 
 	scratch_make(names);
 }
@@ -44,14 +44,19 @@ static int tool(const struct live *l, const char *word, const char *option,
 	return WEXITSTATUS(got.status);
 }
 
-static void start(struct live *l, const char *env)
+static void start_program(struct live *l, const char *program, const char *env)
 {
 	const struct how how = { .env = { env } };
-	const char *argv[] = { scratch_path("looked_at"), NULL };
+	const char *argv[] = { scratch_path(program), NULL };
 
 	live_start(l, &how, argv);
 	live_command(l, 0, "ready");
 	live_engine_up(l);
+}
+
+static void start(struct live *l, const char *env)
+{
+	start_program(l, "looked_at", env);
 }
 
 static long counter(const char *name)
@@ -161,6 +166,149 @@ Test(looking, no_drift_with_dispatch)
 	live_command(&l, 'u', "used");
 	cr_expect(tool(&l, "stat", "--json", NULL) == 0 && counter("sud_traps") > 0);
 	cr_expect(live_end(&l) == 0);
+}
+
+/* --- tasks ------------------------------------------------------------------------- */
+
+/* What `stat` says, at a quiet moment, and how often /proc had to correct it so far. */
+static void expect_users(const struct live *l, int users, int settled)
+{
+	cr_expect(tool(l, "stat", "--json", NULL) == 0, "%s", got.err);
+	cr_expect(counter("mm_users") == users, "%ld users, not %d", counter("mm_users"),
+		  users);
+	cr_expect(counter("users_settled") == settled, "%ld corrections, not %d",
+		  counter("users_settled"), settled);
+	cr_expect(counter("mm_count") == 4); /* and smm-ctl, smm-fault's two tasks */
+}
+
+static void share(const char *env)
+{
+	struct live l;
+
+	start_program(&l, "sharing", env);
+	expect_users(&l, 1, 0);
+	live_command(&l, 't', "threads");
+	expect_users(&l, 6, 0);
+	live_command(&l, 'j', "joined");
+	expect_users(&l, 1, 0);
+	live_command(&l, 'd', "detached");
+	live_command(&l, 'f', "failed");
+	live_command(&l, 'v', "vfork");
+	live_command(&l, 'n', "ended");
+	expect_users(&l, 1, 0);
+	live_command(&l, 't', "threads");
+	live_command(&l, 'c', "child");
+	expect_users(&l, 7, 0);
+	cr_expect(!strstr(got.out, "\"sharers\":[]"), "%s", got.out);
+	live_command(&l, 'k', "killed");
+	expect_users(&l, 6, 1);
+	cr_expect(strstr(got.out, "\"sharers\":[]") != NULL, "%s", got.out);
+	live_command(&l, 'e', "ready");
+	expect_users(&l, 1, 0);
+	cr_expect(live_end(&l) == 0);
+}
+
+Test(looking, tasks_are_counted)
+{
+	share(NULL);
+}
+
+Test(looking, tasks_are_counted_with_dispatch)
+{
+	share("SHADOWMM_INTERCEPT=all");
+}
+
+Test(looking, tasks_whose_end_was_not_seen)
+{
+	struct live l;
+
+	start_program(&l, "sharing", NULL);
+	live_command(&l, 'r', "unseen exit");
+	live_command(&l, 'r', "unseen exit");
+	expect_users(&l, 1, 1);
+	expect_users(&l, 1, 1);
+	cr_expect(live_end(&l) == 0);
+}
+
+/* --- the list of all --------------------------------------------------------------- */
+
+/* Run `shadowmm ps OPTION`; its output is in got. */
+static void list(const char *option)
+{
+	const struct how plain = { .plain = true };
+	const char *argv[] = { scratch_path("shadowmm"), "ps", option, NULL };
+
+	capture(&got, &plain, argv);
+	cr_expect(got.status == 0, "%#x %s", got.status, got.err);
+}
+
+static void expect_listed(const char *format, int pid)
+{
+	char want[128];
+
+	snprintf(want, sizeof(want), format, pid);
+	cr_expect(strstr(got.out, want) != NULL, "no %s in %s", want, got.out);
+}
+
+Test(looking, ps_shows_threads_and_sharers)
+{
+	struct live l;
+
+	start_program(&l, "sharing", NULL);
+	live_command(&l, 't', "threads");
+	live_command(&l, 'c', "child");
+	list("-T");
+	expect_listed("%8d ", (int)l.pid);
+	cr_expect(count_lines(got.out) == 1 + 1 + 7, "%s", got.out);
+	live_command(&l, 'k', "killed");
+	list(NULL);
+	cr_expect(count_lines(got.out) == 1 + 1, "%s", got.out);
+	cr_expect(live_end(&l) == 0);
+}
+
+Test(looking, ps_shows_who_was_forked_from_whom)
+{
+	struct live l;
+
+	start_program(&l, "sharing", NULL);
+	live_command(&l, 'o', "orphan");
+	list("--tree");
+	expect_listed("sharing(%d) own exec\n`-sharing(", (int)l.pid);
+	/* Its parent has ended: it hangs on its parent's parent. */
+	cr_expect(strstr(got.out, " own fork from ") && strstr(got.out, " (gone)\n"),
+		  "%s", got.out);
+	live_command(&l, 'q', "orphan ended");
+	list("--tree");
+	cr_expect(count_lines(got.out) == 1, "%s", got.out);
+	cr_expect(live_end(&l) == 0);
+}
+
+/* A shell without the library stands between the two. */
+Test(looking, ps_tree_passes_over_strangers)
+{
+	struct live l;
+
+	start_program(&l, "sharing", NULL);
+	live_command(&l, 'p', "far child");
+	list("--tree");
+	cr_expect(count_lines(got.out) == 2, "%s", got.out);
+	expect_listed("sharing(%d) own exec\n`-sharing(", (int)l.pid);
+	live_command(&l, 'x', "far child ended");
+	cr_expect(live_end(&l) == 0);
+}
+
+Test(looking, ps_shows_a_program_whose_engine_retired)
+{
+	struct live l;
+
+	start_program(&l, "sharing", NULL);
+	live_command(&l, 'w', "retired");
+	list(NULL);
+	expect_listed("%8d ", (int)l.pid);
+	cr_expect(strstr(got.out, " none ") != NULL, "%s", got.out);
+	cr_expect(live_end(&l) == 0);
+	list(NULL);
+	cr_expect(count_lines(got.out) == 1, "%s", got.out);
 }
 
 /* --- from inside ------------------------------------------------------------------- */

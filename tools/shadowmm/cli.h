@@ -64,10 +64,19 @@ struct proc_info {
 	pid_t ppid;
 	uid_t euid;
 	char comm[16 + 1];
+	char state;	   /* as in /proc/PID/stat: 'R', 'S', 'Z', ... */
 	unsigned long rss; /* bytes */
 };
 /* False: no such process. Unreadable fields are 0. */
 bool proc_read(pid_t pid, struct proc_info *info);
+/* A process that has not ended: not even a zombie. */
+bool proc_alive(pid_t pid);
+/* Call @fn for every task of @pid until the list ends. */
+void proc_tasks(pid_t pid,
+		void (*fn)(void *priv, pid_t tid, const char *comm, char state),
+		void *priv);
+/* True if @pid has a file mapped whose path ends in @suffix. */
+bool proc_maps_file(pid_t pid, const char *suffix);
 /* A variable of the environment @pid was started with; false: not there, or not for us.
  */
 bool proc_getenv(pid_t pid, const char *name, char *value, size_t size);
@@ -78,6 +87,7 @@ bool read_file(const char *path, char *buf, size_t size);
 
 struct conn {
 	pid_t pid;
+	int dir_fd; /* where it was found; it may be gone by now, which is no trouble */
 	int fd;
 	char *buf;
 	size_t len, size;
@@ -87,7 +97,10 @@ struct conn {
 
 /* Connect and read the greeting. False: complained on stderr. */
 bool conn_open(struct conn *c, pid_t pid);
-/* As conn_open(), by the socket "PID.sock" in the directory @dir_fd. */
+/*
+ * As conn_open(), by the socket "PID.sock" in the directory @dir_fd, which stays open as
+ * long as @c. Nothing is said about a process that has ended, or called exec, meanwhile.
+ */
 bool conn_open_at(struct conn *c, pid_t pid, int dir_fd);
 /*
  * One command, one reply; @raw (may be NULL) gets the line as it came, to be freed.
@@ -116,6 +129,8 @@ void socket_dirs_of(uid_t uid, pid_t pid, bool (*fn)(void *priv, int dir_fd), vo
  * Connect to @pid's socket in @dir_fd. The descriptor or -errno.
  */
 int socket_connect(int dir_fd, pid_t pid);
+/* @pid lives and its socket is in @dir_fd. */
+bool socket_is_live(int dir_fd, pid_t pid);
 /*
  * Call @fn for every socket of this user (of every user if @all) whose process lives,
  * and remove those whose process is gone.

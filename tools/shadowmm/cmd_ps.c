@@ -1,57 +1,71 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* shadowmm ps: every process with a socket. */
+/* shadowmm ps: every address space that the library manages. */
 #include "config.h"
 
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "ps.h"
 
-const char cmd_ps_options[] = "  --all    processes of every user (root only)\n"
-			      "  --json   an array of objects\n";
+const char cmd_ps_options[] = "  --all      processes of every user (root only)\n"
+			      "  -T, --threads  the tasks that share each address space\n"
+			      "  --tree     who was forked from, or started by, whom\n"
+			      "  --json     an array of objects\n";
 
-struct list {
-	json_t *rows;
-	bool failed; /* a process did not answer */
-};
-
-static json_t *make_row(pid_t pid, const struct proc_info *info, json_t *stat)
+/* As ps(1) prints etime: [[dd-]hh:]mm:ss */
+static const char *age_text(long s, char *buf, size_t size)
 {
-	json_t *own = json_object_get(json_object_get(stat, "policy"), "own");
-	json_t *counters = json_object_get(stat, "counters");
-
-	return json_pack("{si si si ss* ss si si si si}", "pid", (int)pid, "ppid",
-			 (int)info->ppid, "uid", (int)info->euid, "comm", info->comm,
-			 "mode", json_str(stat, "mode"), "areas",
-			 (int)json_num(json_object_get(stat, "mm"), "map_count"),
-			 "own_areas", (int)json_num(own, "areas"), "rss_kib",
-			 (int)(info->rss / 1024), "faults",
-			 (int)json_num(counters, "faults"));
+	if (s >= 86400)
+		snprintf(buf, size, "%ld-%02ld:%02ld:%02ld", s / 86400, s / 3600 % 24,
+			 s / 60 % 60, s % 60);
+	else if (s >= 3600)
+		snprintf(buf, size, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+	else
+		snprintf(buf, size, "%02ld:%02ld", s / 60, s % 60);
+	return buf;
 }
 
-static void add_process(void *priv, pid_t pid, int dir_fd)
+/* "-" for what only the process could have said. */
+static void print_number(json_t *row, const char *key, int width)
 {
-	struct list *list = priv;
-	struct proc_info info;
-	struct conn c;
-	json_t *stat = NULL;
+	if (json_object_get(row, key))
+		printf(" %*ld", width, json_num(row, key));
+	else
+		printf(" %*s", width, "-");
+}
 
-	if (!proc_read(pid, &info))
-		return;
-	if (conn_open_at(&c, pid, dir_fd)) {
-		stat = conn_ask(&c, "stat", NULL);
-		if (stat && !reply_is_error(&c, stat))
-			json_array_append_new(list->rows, make_row(pid, &info, stat));
-		else
-			list->failed = true;
-		conn_close(&c);
-	} else {
-		/* One that ended while we looked is no failure. */
-		list->failed |= proc_read(pid, &info);
-	}
-	json_decref(stat);
+static void print_tasks(json_t *row)
+{
+	json_t *task;
+	size_t i;
+
+	json_array_foreach(json_object_get(row, "tasks"), i, task)
+		printf("%8s %8ld %-16s %s\n", "", json_num(task, "tid"),
+		       json_str(task, "comm"), json_str(task, "state"));
+}
+
+static void print_row(json_t *row)
+{
+	unsigned long rss = (unsigned long)json_num(row, "rss_kib") * 1024;
+	char text[32];
+
+	printf("%8ld %8ld %-16s %-6s", json_num(row, "pid"), json_num(row, "ppid"),
+	       json_str(row, "comm"), json_str(row, "mode"));
+	print_number(row, "areas", 7);
+	print_number(row, "own_areas", 7);
+	printf(" %8s", cli_size(rss, text, sizeof(text)));
+	print_number(row, "faults", 10);
+	print_number(row, "users", 5);
+	printf(" %11s %s\n",
+	       json_object_get(row, "age_s")
+		       ? age_text(json_num(row, "age_s"), text, sizeof(text))
+		       : "-",
+	       json_object_get(row, "born") ? json_str(row, "born") : "-");
+	print_tasks(row);
 }
 
 static void print_table(json_t *rows)
@@ -59,45 +73,120 @@ static void print_table(json_t *rows)
 	json_t *row;
 	size_t i;
 
-	printf("%8s %8s %-16s %-6s %7s %7s %8s %10s\n", "PID", "PPID", "COMM", "MODE",
-	       "AREAS", "OWN", "RSS", "FAULTS");
-	json_array_foreach(rows, i, row)
-	{
-		char rss[32];
+	printf("%8s %8s %-16s %-6s %7s %7s %8s %10s %5s %11s %s\n", "PID", "PPID", "COMM",
+	       "MODE", "AREAS", "OWN", "RSS", "FAULTS", "USERS", "AGE", "BORN");
+	json_array_foreach(rows, i, row) print_row(row);
+}
 
-		printf("%8ld %8ld %-16s %-6s %7ld %7ld %8s %10ld\n", json_num(row, "pid"),
-		       json_num(row, "ppid"), json_str(row, "comm"),
-		       json_str(row, "mode"), json_num(row, "areas"),
-		       json_num(row, "own_areas"),
-		       cli_size((unsigned long)json_num(row, "rss_kib") * 1024, rss,
-				sizeof(rss)),
-		       json_num(row, "faults"));
+/* --- the tree ------------------------------------------------------------------------
+ */
+
+#define TREE_DEPTH 40 /* deeper ones are not indented further */
+
+static bool is_under(json_t *row, json_t *parent)
+{
+	json_t *under = json_object_get(row, "under");
+
+	return parent ? json_integer_value(under) == json_num(parent, "pid")
+		      : json_is_null(under);
+}
+
+/* From @i on, or the size. */
+static size_t next_under(json_t *rows, size_t i, json_t *parent)
+{
+	while (i < json_array_size(rows) && !is_under(json_array_get(rows, i), parent))
+		i++;
+	return i;
+}
+
+static void print_node(json_t *row)
+{
+	const char *born = json_str(row, "born");
+	json_t *ancestors = json_object_get(row, "ancestors");
+	long parent = json_num(json_array_get(ancestors, 0), "pid");
+
+	printf("%s(%ld) %s", json_str(row, "comm"), json_num(row, "pid"),
+	       json_str(row, "mode"));
+	if (*born)
+		printf(" %s", born);
+	if (parent && parent != json_num(row, "under"))
+		printf(" from %ld (gone)", parent);
+	putchar('\n');
+}
+
+/* @prefix: 2 * TREE_DEPTH bytes and the end. What is printed leaves @rows' tree: marked
+ * by "shown", so that no circle of reused numbers can hold us. */
+static void print_below(json_t *rows, json_t *parent, char *prefix)
+{
+	size_t len = strlen(prefix), i = next_under(rows, 0, parent), next;
+	bool indent = parent && len + 2 < 2 * TREE_DEPTH;
+
+	for (; i < json_array_size(rows); i = next) {
+		json_t *row = json_array_get(rows, i);
+
+		next = next_under(rows, i + 1, parent);
+		if (json_object_get(row, "shown"))
+			continue;
+		json_object_set_new(row, "shown", json_true());
+		printf("%s%s", prefix,
+		       !parent			      ? ""
+		       : next < json_array_size(rows) ? "|-"
+						      : "`-");
+		print_node(row);
+		if (indent)
+			memcpy(prefix + len, next < json_array_size(rows) ? "| " : "  ",
+			       3);
+		print_below(rows, row, prefix);
+		prefix[len] = '\0';
 	}
+}
+
+static void print_tree(json_t *rows)
+{
+	char prefix[2 * TREE_DEPTH + 2] = "";
+	json_t *row;
+	size_t i;
+
+	print_below(rows, NULL, prefix);
+	/* A circle, made of numbers that were reused while we looked. */
+	json_array_foreach(rows, i, row) if (!json_object_get(row, "shown"))
+		print_node(row);
 }
 
 int cmd_ps(int argc, char **argv)
 {
-	int all = 0, json = 0;
+	int all = 0, json = 0, threads = 0, tree = 0;
+	static char long_threads[] = "--threads";
 	const struct option options[] = {
 		{ "all", no_argument, &all, 1 },
 		{ "json", no_argument, &json, 1 },
+		{ "threads", no_argument, &threads, 1 },
+		{ "tree", no_argument, &tree, 1 },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct list list = { .rows = NULL };
+	struct ps ps = { .rows = NULL };
 
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], "-T"))
+			argv[i] = long_threads;
 	if (cli_flags(argc, argv, options, 0, 0))
 		return CLI_USAGE;
 	if (all && geteuid() != 0)
 		return cli_usage(
 			"ps: --all: only root may see other users: leave it out");
-	list.rows = json_array();
-	sockets_each(all, add_process, &list);
+	if (threads && tree)
+		return cli_usage("ps: --threads and --tree: say one of them");
+	ps.all = all;
+	ps.threads = threads;
+	ps_collect(&ps);
 	if (json) {
-		json_dumpf(list.rows, stdout, JSON_COMPACT);
+		json_dumpf(ps.rows, stdout, JSON_COMPACT);
 		putchar('\n');
+	} else if (tree) {
+		print_tree(ps.rows);
 	} else {
-		print_table(list.rows);
+		print_table(ps.rows);
 	}
-	json_decref(list.rows);
-	return list.failed ? CLI_FAIL : CLI_OK;
+	json_decref(ps.rows);
+	return ps.failed ? CLI_FAIL : CLI_OK;
 }

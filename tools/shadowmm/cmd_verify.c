@@ -88,14 +88,13 @@ static const char *command(const struct verify *v)
 static void verify_one(void *priv, pid_t pid, int dir_fd)
 {
 	struct verify *v = priv;
-	struct proc_info info;
 	char *line = NULL;
 	json_t *reply = NULL;
 	struct conn c;
 
 	if (!conn_open_at(&c, pid, dir_fd)) {
 		/* One that ended while we looked is no failure. */
-		if (proc_read(pid, &info))
+		if (socket_is_live(dir_fd, pid))
 			v->status = CLI_FAIL;
 		return;
 	}

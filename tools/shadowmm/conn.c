@@ -16,6 +16,8 @@
 
 static void complain(const struct conn *c, const char *what)
 {
+	if (c->dir_fd >= 0 && !socket_is_live(c->dir_fd, c->pid))
+		return;
 	cli_warn("process %d: control socket: %s: see whether the process is stopped, "
 		 "then try again",
 		 c->pid, what);
@@ -140,9 +142,9 @@ static bool peer_is(int fd, uid_t uid)
 	       (cred.uid == uid || cred.uid == 0);
 }
 
-static bool conn_start(struct conn *c, pid_t pid, int fd)
+static bool conn_start(struct conn *c, pid_t pid, int fd, int dir_fd)
 {
-	*c = (struct conn){ .pid = pid, .fd = fd };
+	*c = (struct conn){ .pid = pid, .fd = fd, .dir_fd = dir_fd };
 	if (greeting_ok(c))
 		return true;
 	conn_close(c);
@@ -154,8 +156,10 @@ bool conn_open_at(struct conn *c, pid_t pid, int dir_fd)
 	int fd = socket_connect(dir_fd, pid);
 
 	if (fd >= 0)
-		return conn_start(c, pid, fd);
-	cli_warn("process %d: control socket: cannot connect: %s", pid, strerror(-fd));
+		return conn_start(c, pid, fd, dir_fd);
+	if (socket_is_live(dir_fd, pid))
+		cli_warn("process %d: control socket: cannot connect: %s", pid,
+			 strerror(-fd));
 	return false;
 }
 
@@ -203,7 +207,7 @@ bool conn_open(struct conn *c, pid_t pid)
 	s.uid = info.euid;
 	socket_dirs_of(info.euid, pid, search_dir, &s);
 	if (s.fd >= 0)
-		return conn_start(c, pid, s.fd);
+		return conn_start(c, pid, s.fd, -1);
 	complain_no_socket(pid, &info, s.fd);
 	return false;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -70,6 +71,9 @@ bool proc_read(pid_t pid, struct proc_info *info)
 	*info = (struct proc_info){ .comm = "?" };
 	if (!proc_file(pid, "status", buf, sizeof(buf)))
 		return false;
+	p = strstr(buf, "\nState:");
+	if (p)
+		sscanf(p, "\nState: %c", &info->state);
 	p = strstr(buf, "\nPPid:");
 	if (p && sscanf(p, "\nPPid: %d", &ppid) == 1)
 		info->ppid = ppid;
@@ -81,4 +85,71 @@ bool proc_read(pid_t pid, struct proc_info *info)
 		info->rss = pages * (unsigned long)sysconf(_SC_PAGESIZE);
 	proc_file(pid, "comm", info->comm, sizeof(info->comm));
 	return true;
+}
+
+bool proc_alive(pid_t pid)
+{
+	struct proc_info info;
+
+	return proc_read(pid, &info) && info.state != 'Z' && info.state != 'X';
+}
+
+/* The comm and the state of one task, from its stat: "1 (a) b) S ..." */
+static bool read_task(const char *path, char *comm, size_t size, char *state)
+{
+	char buf[512], *open, *close;
+
+	if (!read_file(path, buf, sizeof(buf)))
+		return false;
+	open = strchr(buf, '(');
+	close = strrchr(buf, ')');
+	if (!open || !close || close < open || strlen(close) < 3)
+		return false;
+	*close = '\0';
+	snprintf(comm, size, "%s", open + 1);
+	*state = close[2];
+	return true;
+}
+
+void proc_tasks(pid_t pid,
+		void (*fn)(void *priv, pid_t tid, const char *comm, char state),
+		void *priv)
+{
+	char path[64], comm[32], state;
+	struct dirent *entry;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	if (!dir)
+		return;
+	while ((entry = readdir(dir)) != NULL) {
+		long tid = strtol(entry->d_name, NULL, 10);
+
+		snprintf(path, sizeof(path), "/proc/%d/task/%ld/stat", pid, tid);
+		if (tid > 0 && read_task(path, comm, sizeof(comm), &state))
+			fn(priv, (pid_t)tid, comm, state);
+	}
+	closedir(dir);
+}
+
+bool proc_maps_file(pid_t pid, const char *suffix)
+{
+	char path[64], *line = NULL;
+	size_t room = 0, len = strlen(suffix);
+	bool found = false;
+	ssize_t n;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	while (!found && (n = getline(&line, &room, file)) > 0) {
+		n -= line[n - 1] == '\n';
+		found = (size_t)n > len && !strncmp(line + n - len, suffix, len);
+	}
+	free(line);
+	fclose(file);
+	return found;
 }

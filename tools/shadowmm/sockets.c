@@ -99,6 +99,14 @@ int socket_connect(int dir_fd, pid_t pid)
 	return -err;
 }
 
+bool socket_is_live(int dir_fd, pid_t pid)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "%d.sock", pid);
+	return proc_alive(pid) && faccessat(dir_fd, name, F_OK, 0) == 0;
+}
+
 struct each {
 	void (*fn)(void *priv, pid_t pid, int dir_fd);
 	void *priv;
