@@ -103,7 +103,9 @@ static size_t prepare_areas(struct mm_struct *mm, size_t n)
 
 size_t mm_prepare(struct mm_struct *mm, unsigned long start, unsigned long len)
 {
-	return prepare_areas(mm, mm_count_areas(mm, start, range_end(start, len)));
+	unsigned long end = len == ~0UL ? len : range_end(start, len);
+
+	return prepare_areas(mm, mm_count_areas(mm, start, end));
 }
 
 size_t mm_prepare_unmap(struct mm_struct *mm)

@@ -41,12 +41,15 @@ static inline struct vm_area_struct *txn_find(struct vma_txn *t, unsigned long a
 	return tree_find(t->root, addr);
 }
 
-/* The end of a call's range; len is rounded up to pages, as the kernel does. */
+/*
+ * The end of a call's range; len is rounded up to pages, as the kernel does. A range that
+ * wraps around is empty: the kernel refuses it, with an error that others give half way.
+ */
 static inline unsigned long range_end(unsigned long start, unsigned long len)
 {
 	unsigned long end = start + PAGE_ALIGN(len);
 
-	return end < start || PAGE_ALIGN(len) < len ? ~0UL & PAGE_MASK : end;
+	return end < start || PAGE_ALIGN(len) < len ? start : end;
 }
 
 static inline unsigned long vma_pages(const struct vm_area_struct *vma)
