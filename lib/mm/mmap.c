@@ -54,8 +54,8 @@ static unsigned long mmap_flags(const struct mm_struct *mm, const struct mmap_ca
 	else if ((c->flags & MAP_TYPE) == MAP_DROPPABLE)
 		flags |= VM_DROPPABLE | VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP;
 	flags |= account_flag(flags);
-	/* __mmap_complete(): locking makes no sense for these */
-	if (flags & VM_SPECIAL)
+	/* __mmap_complete(), vma_supports_mlock() */
+	if (flags & (VM_SPECIAL | VM_DROPPABLE))
 		flags &= ~VM_LOCKED_MASK;
 	return flags;
 }
