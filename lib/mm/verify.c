@@ -174,7 +174,23 @@ static void adopt_merge(struct mm_verify *v, struct vm_area_struct *left,
 	txn_commit(&t);
 }
 
-/* The kernel has two areas where we have one: they have different anon_vma. */
+/* Perhaps not the same struct file as its left neighbour's. */
+static void doubt_file(struct vma_txn *t, struct vm_area_struct *vma)
+{
+	const struct vma_file *old = vma->vm_file;
+	struct vma_file *file =
+		vma_file_get(t->mm, old->major, old->minor, old->ino, old->name);
+
+	if (!file)
+		return;
+	vma_file_put(t->mm, vma->vm_file);
+	vma->vm_file = file;
+}
+
+/*
+ * The kernel has two areas where we have one: they have different anon_vma, or files that
+ * are one to us by name only.
+ */
 static void adopt_split(struct mm_verify *v, struct vm_area_struct *vma,
 			unsigned long addr)
 {
@@ -186,6 +202,8 @@ static void adopt_split(struct mm_verify *v, struct vm_area_struct *vma,
 	vma->known |= VMA_KNOWN_START;
 	if (vma->anon)
 		vma->anon = anon_new(t.mm);
+	if (vma->vm_file && vma->vm_file->ino)
+		doubt_file(&t, vma);
 	txn_commit(&t);
 }
 
