@@ -50,6 +50,8 @@ void mm_dup(struct mm_struct *mm)
 		vma_keep_edges(&t, vma);
 	mm->def_flags &= VM_INIT_DEF_MASK;
 	memset(mm->history.recent, 0, sizeof(mm->history.recent));
+	mm->locked_vm -= mm->locked_lost;
+	mm->locked_lost = 0;
 	mm->root = t.root;
 	mm->hiwater_vm = mm->total_vm;
 	mm->seq++;

@@ -166,7 +166,9 @@ struct mm_struct {
 	/* Pages, as in the kernel's vm_stat_account(). */
 	unsigned long total_vm, hiwater_vm; /* now, and the most there ever were */
 	unsigned long data_vm, exec_vm, stack_vm;
-	unsigned long locked_vm;
+	/* Pages; @locked_lost of them are locked no more, but the kernel goes on counting
+	 * them: MREMAP_DONTUNMAP unlocks the source without a word to its counter. */
+	unsigned long locked_vm, locked_lost;
 	unsigned long def_flags; /* VM_LOCKED after mlockall(MCL_FUTURE) */
 	unsigned long start_code, end_code, start_data, end_data;
 	unsigned long start_brk, brk, start_stack;

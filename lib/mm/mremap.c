@@ -77,6 +77,10 @@ static void dontunmap_complete(struct vma_txn *t, const struct move *m)
 {
 	struct vm_area_struct *vma = vma_edit(t, txn_find(t, m->old));
 
+	if (vma->vm_flags & VM_LOCKED) {
+		t->mm->locked_vm += vma_pages(vma);
+		t->mm->locked_lost += vma_pages(vma);
+	}
 	vma_set_flags(t, vma, vma->vm_flags & ~VM_LOCKED_MASK);
 	if (vma->vm_flags & VM_ACCOUNT)
 		vma->known |= VMA_UNSURE_ACCOUNT;

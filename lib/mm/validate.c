@@ -65,7 +65,7 @@ static const char *validate_counts(const struct walk *w)
 		return "map_count";
 	if (w->total_vm != w->mm->total_vm || w->mm->hiwater_vm < w->total_vm)
 		return "total_vm";
-	if (w->locked_vm != w->mm->locked_vm)
+	if (w->locked_vm + w->mm->locked_lost != w->mm->locked_vm)
 		return "locked_vm";
 	if (w->exec_vm != w->mm->exec_vm)
 		return "exec_vm";

@@ -155,21 +155,26 @@ static void adopt_start(struct mm_verify *v, struct vm_area_struct *vma,
 }
 
 /*
- * The kernel has one area where we have two. A registration is one of the whole area, so
- * where we believe in half of one we do not believe in any: registering twice is
- * harmless.
+ * The kernel has one area where we have two. What it does to whole areas it has then done
+ * to both: ended a registration (registering twice is harmless), or unlocked the source
+ * of MREMAP_DONTUNMAP. So where we believe in half of it we do not believe in any.
  */
 static void adopt_merge(struct mm_verify *v, struct vm_area_struct *left,
 			struct vm_area_struct *right)
 {
-	unsigned long registered = left->vm_flags & right->vm_flags & VM_UFFD_MISSING;
+	const unsigned long whole = VM_UFFD_MISSING | VM_LOCKED_MASK;
+	unsigned long both = left->vm_flags & right->vm_flags & whole, lost = 0;
 	struct vm_area_struct *vma;
 	struct vma_txn t;
 
 	if (!verify_begin(v, &t))
 		return;
+	if ((left->vm_flags ^ right->vm_flags) & VM_LOCKED)
+		lost = vma_pages(left->vm_flags & VM_LOCKED ? left : right);
 	vma = vma_join(&t, left, right);
-	vma_set_flags(&t, vma, (vma->vm_flags & ~VM_UFFD_MISSING) | registered);
+	vma_set_flags(&t, vma, (vma->vm_flags & ~whole) | both);
+	t.mm->locked_vm += lost;
+	t.mm->locked_lost += lost;
 	vma_keep_edges(&t, vma);
 	txn_commit(&t);
 }
