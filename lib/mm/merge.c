@@ -36,6 +36,8 @@ static enum merge flags_mergeable(const struct vm_area_struct *left,
 		unsure |= VM_INVISIBLE;
 	if (known & VMA_UNSURE_ACCOUNT)
 		unsure |= VM_ACCOUNT;
+	if (known & VMA_UNSURE_UFFD)
+		unsure |= VM_UFFD_MISSING | VM_UFFD_OTHER;
 	if (diff & ~unsure)
 		return MERGE_NO;
 	if (diff)
@@ -214,11 +216,16 @@ struct vm_area_struct *vma_modify(struct vma_txn *t, struct vm_area_struct *vma,
 {
 	int edges = (vma->vm_start == start ? EDGE_LEFT : 0) |
 		    (vma->vm_end == end ? EDGE_RIGHT : 0);
+	/* Had it these flags before, the kernel has cut nothing. */
+	bool guess =
+		vma_unsure_flags(vma) && !((flags ^ vma->vm_flags) & VM_ACCESS_FLAGS);
 
 	if (vma->vm_start < start)
 		vma = split_vma(t, vma, start);
+		vma->inexact |= guess ? VMA_INEXACT_START : 0;
+	}
 	if (vma->vm_end > end) {
-		split_vma(t, vma, end);
+		split_vma(t, vma, end)->inexact |= guess ? VMA_INEXACT_START : 0;
 		vma = txn_find(t, start);
 	}
 	vma = vma_edit(t, vma);

@@ -112,6 +112,7 @@ struct vma_stat {
 #define VMA_UNSURE_PGOFF   0x4	/* vm_pgoff depends on whether it was touched */
 #define VMA_INHERITED	   0x8	/* came by fork: may have parents (anon_vma_fork) */
 #define VMA_KNOWN_START	   0x10 /* the kernel has this start, mergeable or not */
+#define VMA_UNSURE_UFFD	   0x20 /* mremap may have ended its registration, or not */
 
 /* Immutable once published. Allocated from mm->vma_cache. */
 struct vm_area_struct {

@@ -232,8 +232,8 @@ static void uffd_range(struct vma_txn *t, unsigned long start, unsigned long end
 		p = min(end, vma->vm_end);
 		if (from >= p)
 			break;
-		if (flags != vma->vm_flags)
-			vma_modify(t, vma, from, p, flags, vma->known);
+		if (flags != vma->vm_flags || vma_unsure_flags(vma))
+			vma_modify(t, vma, from, p, flags, vma->known & ~VMA_UNSURE_UFFD);
 	}
 }
 

@@ -130,6 +130,15 @@ struct vm_area_struct *vma_join(struct vma_txn *t, struct vm_area_struct *left,
  */
 void vma_keep_edges(struct vma_txn *t, struct vm_area_struct *vma);
 /*
+ * Nobody knows whether the kernel has something to change when it sets a flag that we
+ * believe is set: to be modified all the same.
+ */
+static inline bool vma_unsure_flags(const struct vm_area_struct *vma)
+{
+	return vma->known & (VMA_UNSURE_FLAGS | VMA_UNSURE_UFFD);
+}
+
+/*
  * vma_modify(): [start, end), inside @vma, gets these flags; split or merge as the
  * kernel does. Returns the area that now holds the range.
  */
