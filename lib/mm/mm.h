@@ -225,6 +225,9 @@ struct mmap_call {
 	enum track_reason force; /* TRACK_NONE: the model decides the policy */
 };
 void mm_mmap(struct mm_struct *mm, const struct mmap_call *c);
+/* The call failed; @c->addr is what it asked for, @c->file is not used. With MAP_FIXED it
+ * may have cut the areas that its range begins and ends in. */
+void mm_mmap_failed(struct mm_struct *mm, const struct mmap_call *c);
 void mm_munmap(struct mm_struct *mm, unsigned long start, unsigned long len);
 /* @newbrk: what the kernel returned. */
 void mm_brk(struct mm_struct *mm, unsigned long newbrk);

@@ -126,6 +126,31 @@ void mm_mmap(struct mm_struct *mm, const struct mmap_call *c)
 	txn_commit(&t);
 }
 
+static void doubt_cut(struct vma_txn *t, unsigned long addr)
+{
+	struct vm_area_struct *vma = txn_find(t, addr);
+
+	if (vma && vma->vm_start < addr && !(vma->inexact & VMA_INEXACT_SPLIT))
+		vma_edit(t, vma)->inexact |= VMA_INEXACT_SPLIT;
+}
+
+/*
+ * vms_gather_munmap_vmas() cuts first, then come the limits (may_expand_vm) and the
+ * file's own objections; reattach_vmas() puts the pieces back as they are.
+ */
+void mm_mmap_failed(struct mm_struct *mm, const struct mmap_call *c)
+{
+	unsigned long end = range_end(c->addr, mmap_len(c));
+	struct vma_txn t;
+
+	if (!(c->flags & MAP_FIXED) || c->addr & ~PAGE_MASK || end <= c->addr ||
+	    !txn_begin_areas(&t, mm, UNMAP_AREAS))
+		return;
+	doubt_cut(&t, c->addr);
+	doubt_cut(&t, end);
+	txn_commit(&t);
+}
+
 /* --- munmap ------------------------------------------------------------------------ */
 
 void mm_munmap(struct mm_struct *mm, unsigned long start, unsigned long len)
