@@ -187,6 +187,8 @@ long hook_mremap(unsigned long *a)
 		own_range((unsigned long)ret, (unsigned long)ret + PAGE_ALIGN(a[2]));
 	} else if (model && (a[3] & MREMAP_FIXED)) {
 		/* The target may have been unmapped before the call failed. */
+		if (ret != -EINVAL)
+			mm_mremap_failed(&smm.mm, a[0], a[1], a[4], a[2], a[3]);
 		model_resync();
 	}
 	mmap_write_unlock();

@@ -241,7 +241,15 @@ void mm_mprotect(struct mm_struct *mm, unsigned long start, unsigned long len,
 		 unsigned long prot, int pkey);
 void mm_mremap(struct mm_struct *mm, unsigned long old, unsigned long old_len,
 	       unsigned long addr, unsigned long len, unsigned long flags);
-/* Only the advices that change an area's flags do anything. Skips holes. */
+/*
+ * The call failed, with MREMAP_FIXED and not with EINVAL: the target may have been
+ * unmapped, and some areas of several may have been moved. Forgets what maps would not
+ * show; to be called before all is read back from there (mm_verify with repair).
+ */
+void mm_mremap_failed(struct mm_struct *mm, unsigned long old, unsigned long old_len,
+		      unsigned long addr, unsigned long len, unsigned long flags);
+/* Only the advices that change an area's flags or give it an anon_vma
+ * (MADV_GUARD_INSTALL) do anything. Skips holes. */
 void mm_madvise(struct mm_struct *mm, unsigned long start, unsigned long len, int advice);
 /* @lock_flags: 0 (munlock), VM_LOCKED, or VM_LOCKED | VM_LOCKONFAULT. */
 void mm_mlock(struct mm_struct *mm, unsigned long start, unsigned long len,
