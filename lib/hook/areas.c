@@ -14,6 +14,10 @@
 #include "lib/hook/state.h"
 #include "lib/sys/sys.h"
 
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* since 6.13 */
+#endif
+
 #define CALL(nr, a) sys_call6(nr, (a)[0], (a)[1], (a)[2], (a)[3], (a)[4], (a)[5])
 
 static long count(long ret)
@@ -235,6 +239,7 @@ static bool advice_changes_areas(int advice)
 	case MADV_DODUMP:
 	case MADV_WIPEONFORK:
 	case MADV_KEEPONFORK:
+	case MADV_GUARD_INSTALL:
 		return true;
 	default:
 		return false;

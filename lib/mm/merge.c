@@ -61,8 +61,6 @@ static enum merge file_mergeable(const struct vm_area_struct *left,
 static enum merge anon_mergeable(const struct vm_area_struct *left,
 				 const struct vm_area_struct *right)
 {
-	if (left->vm_flags & (VM_SHARED | VM_MAYSHARE))
-		return MERGE_YES;
 	if (left->anon && right->anon)
 		return left->anon == right->anon ? MERGE_GUESS_YES : MERGE_GUESS_NO;
 	/* vma_had_uncowed_parents(): an area that came by fork, touched before, merges
@@ -220,7 +218,7 @@ struct vm_area_struct *vma_modify(struct vma_txn *t, struct vm_area_struct *vma,
 	bool guess =
 		vma_unsure_flags(vma) && !((flags ^ vma->vm_flags) & VM_ACCESS_FLAGS);
 
-	if (vma->vm_start < start)
+	if (vma->vm_start < start) {
 		vma = split_vma(t, vma, start);
 		vma->inexact |= guess ? VMA_INEXACT_START : 0;
 	}

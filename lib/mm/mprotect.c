@@ -8,6 +8,10 @@
 
 #include "lib/mm/vma.h"
 
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* since 6.13 */
+#endif
+
 #define VM_PROT_SHIFT_MAY 4 /* VM_MAYREAD is VM_READ << 4, and so on */
 
 /* --- mprotect ---------------------------------------------------------------------- */
@@ -141,25 +145,39 @@ static bool advice_changes_flags(int advice)
 	       madvise_flags(&clear, advice) != 0;
 }
 
+/*
+ * madvise_guard_install(): markers in the page tables, which fork is to copy; so the area
+ * gets an anon_vma, also one that nobody can touch, also a shared one.
+ */
+static bool guard_install(struct vma_txn *t, struct vm_area_struct *vma)
+{
+	if (vma->vm_flags & (VM_SPECIAL | VM_HUGETLB | VM_LOCKED))
+		return false;
+	if (!vma->anon)
+		vma_edit(t, vma)->anon = anon_new(t->mm);
+	return true;
+}
+
 void mm_madvise(struct mm_struct *mm, unsigned long start, unsigned long len, int advice)
 {
 	unsigned long end = range_end(start, len);
+	bool guard = advice == MADV_GUARD_INSTALL;
 	struct vm_area_struct *vma;
 	struct vma_txn t;
 
-	if (!advice_changes_flags(advice) || start & ~PAGE_MASK || end <= start ||
-	    !txn_begin(&t, mm, start, end))
+	if (!(guard || advice_changes_flags(advice)) || start & ~PAGE_MASK ||
+	    end <= start || !txn_begin(&t, mm, start, end))
 		return;
 	for (unsigned long p = start; (vma = txn_find(&t, p)) && vma->vm_start < end;) {
 		unsigned long from = max(p, vma->vm_start), flags;
 
 		p = min(end, vma->vm_end);
-		if (from >= p)
+		if (from >= p || (guard && !guard_install(&t, vma)))
 			break;
 		flags = madvise_flags(vma, advice);
 		if (flags == ADVICE_REFUSED)
 			break;
-		if (flags != vma->vm_flags)
+		if (!guard && (flags != vma->vm_flags || vma_unsure_flags(vma)))
 			vma_modify(&t, vma, from, p, flags, vma->known);
 	}
 	txn_commit(&t);
@@ -173,7 +191,7 @@ static void mlock_fixup(struct vma_txn *t, struct vm_area_struct *vma,
 {
 	unsigned long flags = (vma->vm_flags & ~VM_LOCKED_MASK) | lock_flags;
 
-	if (flags == vma->vm_flags ||
+	if ((flags == vma->vm_flags && !vma_unsure_flags(vma)) ||
 	    vma->vm_flags & (VM_SPECIAL | VM_HUGETLB | VM_DROPPABLE))
 		return;
 	vma_modify(t, vma, start, end, flags, vma->known);
