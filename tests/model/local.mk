@@ -25,6 +25,21 @@ tests_model_test_model_CPPFLAGS = $(MODEL_CPPFLAGS)
 tests_model_test_model_CFLAGS = $(MODEL_CFLAGS) $(CRITERION_CFLAGS)
 tests_model_test_model_LDADD = $(CRITERION_LIBS)
 
+# The model against the kernel. As a test of its own a short run.
+MODEL_DIFF_SOURCES = tests/model/kernel_diff.c tests/model/kd.h tests/model/kd_ops.c \
+	tests/model/kd_files.c tests/model/kd_exec.c tests/model/kd_compare.c \
+	tests/model/kd_run.c tests/model/kd_shrink.c tests/model/kd_print_c.c \
+	tests/model/ops.c tests/model/ops.h
+check_PROGRAMS += tests/model/kernel_diff
+TESTS += tests/model/kernel_diff
+tests_model_kernel_diff_SOURCES = $(MODEL_DIFF_SOURCES) $(MODEL_SOURCES)
+tests_model_kernel_diff_CPPFLAGS = $(MODEL_CPPFLAGS)
+tests_model_kernel_diff_CFLAGS = $(MODEL_CFLAGS) -O2
+
+.PHONY: check-kernel-diff
+check-kernel-diff: tests/model/kernel_diff
+	OPS=$${OPS:-1000000} JOBS=$${JOBS:-2} tests/model/kernel_diff
+
 # Not a test: prints what the model costs.
 check_PROGRAMS += tests/bench/bench_model
 tests_bench_bench_model_SOURCES = tests/bench/bench_model.c $(MODEL_SOURCES)
