@@ -116,7 +116,9 @@ size_t mm_prepare_unmap(struct mm_struct *mm)
 size_t mm_prepare_mremap(struct mm_struct *mm, unsigned long old, unsigned long old_len,
 			 unsigned long addr, unsigned long len)
 {
-	return prepare_areas(mm, mm_count_areas(mm, old, range_end(old, old_len)) +
+	unsigned long span = max(old_len, len);
+
+	return prepare_areas(mm, mm_count_areas(mm, old, range_end(old, span)) +
 					 mm_count_areas(mm, addr, range_end(addr, len)));
 }
 
