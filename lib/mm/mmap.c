@@ -156,16 +156,18 @@ void mm_mmap_failed(struct mm_struct *mm, const struct mmap_call *c)
 void mm_munmap(struct mm_struct *mm, unsigned long start, unsigned long len)
 {
 	unsigned long end = range_end(start, len);
+	bool untouched = start <= mm->fresh_start && mm->fresh_end <= end;
 	struct vma_txn t;
 
-	if (!find_vma_intersection(mm, start, end))
+	if (end <= start || !find_vma_intersection(mm, start, end))
 		return;
 	history_munmap(mm, start, end - start);
 	/* What goes untouched as it came need not be settled. */
-	if (start <= mm->fresh_start && mm->fresh_end <= end)
-		mm->fresh_start = mm->fresh_end = 0;
-	if (!txn_begin_areas(&t, mm, UNMAP_AREAS))
+	if (!(untouched ? txn_begin_quiet(&t, mm, UNMAP_AREAS)
+			: txn_begin_areas(&t, mm, UNMAP_AREAS)))
 		return;
+	if (untouched)
+		mm->fresh_start = mm->fresh_end = 0;
 	vma_unmap_range(&t, start, end);
 	txn_commit(&t);
 }
