@@ -309,18 +309,19 @@ static void verify_missing(struct mm_verify *v, const char *what,
 		repair_import(v, kernel, start, end);
 }
 
-/* The shadow begins only at @vma, later than K. */
-static void verify_late_start(struct mm_verify *v, struct vm_area_struct *vma,
+/* The shadow begins only at @vma, later than K. True: now it begins where K does. */
+static bool verify_late_start(struct mm_verify *v, struct vm_area_struct *vma,
 			      const struct area_desc *kernel, unsigned long addr)
 {
 	if (addr == kernel->start && vma->inexact & VMA_INEXACT_GROWS &&
 	    !((vma->vm_flags ^ kernel->vm_flags) & VM_VISIBLE)) {
 		v->resolved++;
 		adopt_start(v, vma, addr);
-		return;
+		return !v->failed;
 	}
 	verify_missing(v, addr == kernel->start ? "start" : "missing in shadow", vma,
 		       kernel, addr, vma->vm_start);
+	return false;
 }
 
 static void verify_look(struct mm_verify *v, struct vm_area_struct *vma,
@@ -360,7 +361,8 @@ static void verify_span(struct mm_verify *v, const struct area_desc *kernel)
 		}
 		if (vma->vm_start > p) {
 			stop = vma->vm_start;
-			verify_late_start(v, vma, kernel, p);
+			if (verify_late_start(v, vma, kernel, p))
+				stop = p;
 			continue;
 		}
 		stop = min(vma->vm_end, kernel->end);
