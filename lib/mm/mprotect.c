@@ -32,6 +32,7 @@ static void mprotect_fixup(struct vma_txn *t, struct vm_area_struct *vma,
 			   unsigned long start, unsigned long end, unsigned long flags)
 {
 	const unsigned long free = VM_WRITE | VM_HUGETLB | VM_SHARED | VM_NORESERVE;
+	bool populate = (vma->vm_flags & (VM_WRITE | VM_SHARED | VM_LOCKED)) == VM_LOCKED;
 	u8 known = vma->known;
 
 	if (flags == vma->vm_flags)
@@ -48,6 +49,9 @@ static void mprotect_fixup(struct vma_txn *t, struct vm_area_struct *vma,
 			known |= VMA_UNSURE_ACCOUNT;
 	}
 	vma_modify(t, vma, start, end, flags, known);
+	/* Locked memory gets pages of its own at once, before the next area's turn. */
+	if (populate && flags & VM_WRITE)
+		vma_settle_anon(t, start, end);
 }
 
 static unsigned long mprotect_start(struct mm_struct *mm, unsigned long start,
