@@ -16,7 +16,7 @@ static void dup_area(struct vma_txn *t, struct vm_area_struct *vma)
 
 	flags &= ~(VM_LOCKED_MASK | VM_UFFD_MISSING | VM_UFFD_OTHER);
 	vma_set_flags(t, vma, flags);
-	vma->known &= ~VMA_UNSURE_UFFD;
+	vma->known &= ~VMA_UNSURE_WHOLE;
 	if (vma->stat)
 		vma->stat->faults = vma->stat->populated = 0;
 	if (!vma->anon)

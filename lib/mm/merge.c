@@ -36,8 +36,8 @@ static enum merge flags_mergeable(const struct vm_area_struct *left,
 		unsure |= VM_INVISIBLE;
 	if (known & VMA_UNSURE_ACCOUNT)
 		unsure |= VM_ACCOUNT;
-	if (known & VMA_UNSURE_UFFD)
-		unsure |= VM_UFFD_MISSING | VM_UFFD_OTHER;
+	if (known & VMA_UNSURE_WHOLE)
+		unsure |= VM_WHOLE;
 	if (diff & ~unsure)
 		return MERGE_NO;
 	if (diff)

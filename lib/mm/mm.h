@@ -56,6 +56,8 @@
 #define VM_DROPPABLE	(1UL << 40)
 #define VM_UFFD_OTHER	(1UL << 62) /* ours: the program registered it itself */
 #define VM_LOCKED_MASK	(VM_LOCKED | VM_LOCKONFAULT)
+#define VM_UFFD		(VM_UFFD_MISSING | VM_UFFD_OTHER)
+#define VM_WHOLE	(VM_UFFD | VM_LOCKED_MASK) /* what mremap takes from whole areas */
 #define VM_SPECIAL	(VM_IO | VM_DONTEXPAND | VM_PFNMAP)
 #define VM_ACCESS_FLAGS (VM_READ | VM_WRITE | VM_EXEC)
 
@@ -112,7 +114,9 @@ struct vma_stat {
 #define VMA_UNSURE_PGOFF   0x4	/* vm_pgoff depends on whether it was touched */
 #define VMA_INHERITED	   0x8	/* came by fork: may have parents (anon_vma_fork) */
 #define VMA_KNOWN_START	   0x10 /* the kernel has this start, mergeable or not */
-#define VMA_UNSURE_UFFD	   0x20 /* mremap may have ended its registration, or not */
+#define VMA_UNSURE_WHOLE                                               \
+	0x20 /* VM_WHOLE: mremap ended it for a whole area, of a guess \
+	      */
 
 /* Immutable once published. Allocated from mm->vma_cache. */
 struct vm_area_struct {

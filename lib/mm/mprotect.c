@@ -181,24 +181,26 @@ void mm_madvise(struct mm_struct *mm, unsigned long start, unsigned long len, in
 		flags = madvise_flags(vma, advice);
 		if (flags == ADVICE_REFUSED)
 			break;
+		/* What it is merged with on the right is done, too. */
 		if (!guard && (flags != vma->vm_flags || vma_unsure_flags(vma)))
-			vma_modify(&t, vma, from, p, flags, vma->known);
+			p = vma_modify(&t, vma, from, p, flags, vma->known)->vm_end;
 	}
 	txn_commit(&t);
 }
 
 /* --- mlock ------------------------------------------------------------------------- */
 
-/* mlock_fixup() */
-static void mlock_fixup(struct vma_txn *t, struct vm_area_struct *vma,
-			unsigned long start, unsigned long end, unsigned long lock_flags)
+/* mlock_fixup(). Returns the end of what is done. */
+static unsigned long mlock_fixup(struct vma_txn *t, struct vm_area_struct *vma,
+				 unsigned long start, unsigned long end,
+				 unsigned long lock_flags)
 {
 	unsigned long flags = (vma->vm_flags & ~VM_LOCKED_MASK) | lock_flags;
 
 	if ((flags == vma->vm_flags && !vma_unsure_flags(vma)) ||
 	    vma->vm_flags & (VM_SPECIAL | VM_HUGETLB | VM_DROPPABLE))
-		return;
-	vma_modify(t, vma, start, end, flags, vma->known);
+		return end;
+	return vma_modify(t, vma, start, end, flags, vma->known)->vm_end;
 }
 
 void mm_mlock(struct mm_struct *mm, unsigned long start, unsigned long len,
@@ -212,10 +214,7 @@ void mm_mlock(struct mm_struct *mm, unsigned long start, unsigned long len,
 	if (end <= start || !txn_begin(&t, mm, start, end))
 		return;
 	while (p < end && (vma = txn_find(&t, p)) && vma->vm_start <= p) {
-		unsigned long stop = min(end, vma->vm_end);
-
-		mlock_fixup(&t, vma, p, stop, lock_flags);
-		p = stop;
+		p = mlock_fixup(&t, vma, p, min(end, vma->vm_end), lock_flags);
 	}
 	txn_commit(&t);
 }
@@ -233,8 +232,7 @@ void mm_mlockall(struct mm_struct *mm, int flags)
 	if ((flags && !(flags & MCL_CURRENT)) || !txn_begin_areas(&t, mm, mm->map_count))
 		return;
 	for (unsigned long p = 0; (vma = txn_find(&t, p));) {
-		p = vma->vm_end;
-		mlock_fixup(&t, vma, vma->vm_start, vma->vm_end, lock_flags);
+		p = mlock_fixup(&t, vma, vma->vm_start, vma->vm_end, lock_flags);
 	}
 	txn_commit(&t);
 }
@@ -255,7 +253,7 @@ static void uffd_range(struct vma_txn *t, unsigned long start, unsigned long end
 		if (from >= p)
 			break;
 		if (flags != vma->vm_flags || vma_unsure_flags(vma))
-			vma_modify(t, vma, from, p, flags, vma->known & ~VMA_UNSURE_UFFD);
+			p = vma_modify(t, vma, from, p, flags, vma->known)->vm_end;
 	}
 }
 

@@ -33,14 +33,12 @@ static void expand_vma_in_place(struct vma_txn *t, unsigned long old, unsigned l
 	vma_merge(t, vma, EDGE_RIGHT);
 }
 
-#define VM_UFFD (VM_UFFD_MISSING | VM_UFFD_OTHER)
-
 /* If the kernel merges these, both lose their registration; and if that is a guess? */
 static void doubt_uffd(struct vma_txn *t, struct vm_area_struct *neighbour, enum merge m)
 {
 	if ((m == MERGE_GUESS_NO || m == MERGE_GUESS_YES) &&
 	    neighbour->vm_flags & VM_UFFD)
-		vma_edit(t, neighbour)->known |= VMA_UNSURE_UFFD;
+		vma_edit(t, neighbour)->known |= VMA_UNSURE_WHOLE;
 }
 
 static void doubt_neighbours(struct vma_txn *t, struct vm_area_struct *vma)
@@ -93,14 +91,55 @@ static void copy_vma(struct vma_txn *t, const struct move *m)
 	}
 }
 
+/* The area that @vma may be one with in the kernel, on that side; or NULL. */
+static struct vm_area_struct *guessed_left(struct vma_txn *t, struct vm_area_struct *vma)
+{
+	struct vm_area_struct *prev;
+
+	tree_find_prev(t->root, vma->vm_start, &prev);
+	return vma->inexact & VMA_INEXACT_START ? prev : NULL;
+}
+
+static struct vm_area_struct *guessed_right(struct vma_txn *t, struct vm_area_struct *vma)
+{
+	struct vm_area_struct *next = txn_find(t, vma->vm_end);
+
+	return next && next->vm_start == vma->vm_end && next->inexact & VMA_INEXACT_START
+		       ? next
+		       : NULL;
+}
+
+/*
+ * The source is unlocked as a whole: with the copy in it, and what that joins on its
+ * other side, if the kernel merged them. If that is a guess, so is the lock.
+ */
+static void doubt_locked(struct vma_txn *t, const struct move *m)
+{
+	struct vm_area_struct *source = txn_find(t, m->old), *copy = txn_find(t, m->addr);
+	struct vm_area_struct *left = guessed_left(t, copy);
+	struct vm_area_struct *right = guessed_right(t, copy);
+
+	if (!(source->vm_flags & VM_LOCKED) ||
+	    (source != left && source != right &&
+	     !(source == copy && (left || right || source->inexact & VMA_INEXACT_SPLIT))))
+		return;
+	vma_edit(t, copy)->known |= VMA_UNSURE_WHOLE;
+	if (left)
+		vma_edit(t, left)->known |= VMA_UNSURE_WHOLE;
+	if (right)
+		vma_edit(t, right)->known |= VMA_UNSURE_WHOLE;
+}
+
 /*
  * dontunmap_complete(): the whole source area loses these, also if only a part moved.
  * VM_ACCOUNT stays in 6.18; other versions clear it.
  */
 static void dontunmap_complete(struct vma_txn *t, const struct move *m)
 {
-	struct vm_area_struct *vma = vma_edit(t, txn_find(t, m->old));
+	struct vm_area_struct *vma;
 
+	doubt_locked(t, m);
+	vma = vma_edit(t, txn_find(t, m->old));
 	if (vma->vm_flags & VM_LOCKED) {
 		t->mm->locked_vm += vma_pages(vma);
 		t->mm->locked_lost += vma_pages(vma);

@@ -162,7 +162,7 @@ static void adopt_start(struct mm_verify *v, struct vm_area_struct *vma,
 static void adopt_merge(struct mm_verify *v, struct vm_area_struct *left,
 			struct vm_area_struct *right)
 {
-	const unsigned long whole = VM_UFFD_MISSING | VM_LOCKED_MASK;
+	const unsigned long whole = VM_WHOLE & ~VM_UFFD_OTHER;
 	unsigned long both = left->vm_flags & right->vm_flags & whole, lost = 0;
 	struct vm_area_struct *vma;
 	struct vma_txn t;

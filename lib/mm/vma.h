@@ -135,7 +135,7 @@ void vma_keep_edges(struct vma_txn *t, struct vm_area_struct *vma);
  */
 static inline bool vma_unsure_flags(const struct vm_area_struct *vma)
 {
-	return vma->known & (VMA_UNSURE_FLAGS | VMA_UNSURE_UFFD);
+	return vma->known & (VMA_UNSURE_FLAGS | VMA_UNSURE_WHOLE);
 }
 
 /*
