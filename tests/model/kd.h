@@ -83,7 +83,7 @@ struct kd_seq {
 struct kd_count {
 	unsigned long done[KD_KINDS], refused[KD_KINDS], skipped;
 	unsigned long settled; /* guesses the kernel had decided the other way */
-	unsigned long resyncs; /* calls that failed half way, read back */
+	unsigned long resyncs; /* calls that failed half way; they end a sequence */
 	unsigned long compared, smaps;
 };
 
@@ -137,7 +137,8 @@ struct kd_world {
 	int maps, smaps, status, uffd[2];
 	unsigned long brk; /* at the start */
 	bool may_lock_all;
-	bool read_back; /* some flags are known from maps only, so not all counters are */
+	bool lock_unsure; /* there was an area of which nobody knows if it is locked */
+	bool read_back; /* some flags are known from maps only: the sequence ends here */
 	unsigned int nr_base; /* areas that were there: left alone */
 	struct {
 		unsigned long start, end;

@@ -265,8 +265,8 @@ static unsigned long known_flags(const struct vm_area_struct *vma)
 		known = visible;
 	if (vma->known & VMA_UNSURE_ACCOUNT)
 		known &= ~VM_ACCOUNT;
-	if (vma->known & VMA_UNSURE_UFFD)
-		known &= ~VM_UFFD_MISSING;
+	if (vma->known & VMA_UNSURE_WHOLE)
+		known &= ~VM_WHOLE;
 	return known;
 }
 
@@ -275,6 +275,7 @@ static void compare_flags(const struct area_desc *d, unsigned long kernel)
 	const struct vm_area_struct *vma = find_vma(kd.mm, d->start);
 	unsigned long shadow;
 
+	kd.lock_unsure |= vma && vma->known & VMA_UNSURE_WHOLE;
 	if (!vma || vma->vm_start != d->start || vma->vm_end != d->end)
 		return; /* reported before, or a guess that has not been settled */
 	shadow = vma->vm_flags;
@@ -307,11 +308,10 @@ static void compare_counters(void)
 
 	read_all(kd.status);
 	compare_counter("VmSize:", mm->total_vm);
-	if (kd.read_back)
-		return;
 	compare_counter("VmData:", mm->data_vm);
 	compare_counter("VmStk:", mm->stack_vm);
-	compare_counter("VmLck:", mm->locked_vm);
+	if (!kd.lock_unsure)
+		compare_counter("VmLck:", mm->locked_vm);
 }
 
 void kd_compare_smaps(void)

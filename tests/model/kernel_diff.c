@@ -79,8 +79,8 @@ static void report(struct job *j)
 	char what[sizeof(j->res.what)];
 	unsigned int runs = 0;
 
-	printf("SEED=%lu OPS=%lu LENGTH=%lu: %s, at operation %u of %u\n", j->seed,
-	       opt.length, opt.length, j->res.what, j->res.at, j->seq.nr);
+	printf("SEED=%lu OPS=1 LENGTH=%lu: %s, at operation %u of %u\n", j->seed,
+	       opt.length, j->res.what, j->res.at, j->seq.nr);
 	fputs(j->res.text, stdout);
 	fflush(stdout);
 	if (!opt.shrink)
@@ -94,21 +94,36 @@ static void report(struct job *j)
 	fflush(stdout);
 }
 
-/* Sequences are dealt out by number, so that SEED and OPS decide which ones run. */
+static unsigned long operations(const struct kd_count *c)
+{
+	unsigned long n = 0;
+
+	for (int k = 0; k < KD_KINDS; k++)
+		n += c->done[k] + c->refused[k];
+	return n;
+}
+
+static bool run_sequence(struct job *j, unsigned long seed)
+{
+	bool ok;
+
+	make_sequence(j, seed);
+	memset(&j->res.count, 0, sizeof(j->res.count));
+	ok = kd_run(&j->seq, &j->res);
+	add_count(&j->total, &j->res.count);
+	__atomic_fetch_add(&board->ops, operations(&j->res.count), __ATOMIC_RELAXED);
+	return ok;
+}
+
+/* Sequences are dealt out by number; they end when OPS operations have been executed. */
 static int run_job(struct job *j)
 {
-	unsigned long sequences = (opt.ops + opt.length - 1) / opt.length, n;
-
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	while (!board->stop && (n = __atomic_fetch_add(&board->sequences, 1,
-						       __ATOMIC_RELAXED)) < sequences) {
-		bool ok;
+	while (!board->stop && board->ops < opt.ops) {
+		unsigned long n =
+			__atomic_fetch_add(&board->sequences, 1, __ATOMIC_RELAXED);
 
-		make_sequence(j, opt.seed + n);
-		memset(&j->res.count, 0, sizeof(j->res.count));
-		ok = kd_run(&j->seq, &j->res);
-		add_count(&j->total, &j->res.count);
-		if (ok)
+		if (run_sequence(j, opt.seed + n))
 			continue;
 		if (!__atomic_exchange_n(&board->stop, true, __ATOMIC_SEQ_CST))
 			report(j);
@@ -135,7 +150,8 @@ static void print_totals(double seconds)
 	       done + refused, refused, t.skipped, seconds,
 	       (double)(done + refused) / seconds);
 	printf("compared %lu times, VmFlags and counters %lu times; %lu guesses settled "
-	       "(%.0f per million); %lu calls read back\n",
+	       "(%.0f per million); %lu sequences cut short by a call that failed half "
+	       "way\n",
 	       t.compared, t.smaps, t.settled,
 	       (double)t.settled * 1e6 / (double)max(done + refused, 1UL), t.resyncs);
 }
