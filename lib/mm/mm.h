@@ -391,8 +391,8 @@ struct mm_verify {
 /*
  * Clears the struct: set @repair, @report and @priv afterwards. Call mm_prepare(mm, 0,
  * ~0) before; a repair that finds no memory leaves the shadow blind. A completed repair
- * ends blindness. Areas that a repair added are track; nothing is known of a
- * registration.
+ * ends blindness, and what was known beyond what maps shows. Areas that a repair added
+ * are track; nothing is known of a registration.
  */
 void mm_verify_begin(struct mm_verify *v, struct mm_struct *mm);
 void mm_verify_area(struct mm_verify *v, const struct area_desc *kernel);

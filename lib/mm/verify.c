@@ -465,9 +465,29 @@ void mm_verify_area(struct mm_verify *v, const struct area_desc *kernel)
 	v->cursor = kernel->end;
 }
 
+/* Calls were made that we did not hear of: of what maps does not show nothing is known.
+ */
+static void forget_hidden(struct mm_verify *v)
+{
+	struct vm_area_struct *vma;
+	struct vma_txn t;
+
+	for (unsigned long p = 0; (vma = tree_find(v->mm->root, p)); p = vma->vm_end) {
+		if (!verify_begin(v, &t))
+			return;
+		vma = vma_edit(&t, vma);
+		vma->known |= VMA_UNSURE_FLAGS;
+		if (!vma->anon && !(vma->vm_flags & VM_SHARED))
+			vma->anon = anon_new(t.mm);
+		txn_commit(&t);
+	}
+}
+
 void mm_verify_end(struct mm_verify *v)
 {
 	verify_gap(v, ~0UL, NULL);
+	if (v->repair && v->mm->blind)
+		forget_hidden(v);
 	if (v->repair && !v->failed)
 		__atomic_store_n(&v->mm->blind, false, __ATOMIC_RELAXED);
 }
