@@ -38,7 +38,7 @@ tests_model_kernel_diff_CFLAGS = $(MODEL_CFLAGS) -O2
 
 .PHONY: check-kernel-diff
 check-kernel-diff: tests/model/kernel_diff
-	OPS=$${OPS:-1000000} JOBS=$${JOBS:-2} tests/model/kernel_diff
+	@OPS=$${OPS:-1000000} JOBS=$${JOBS:-2} tests/model/kernel_diff
 
 # The model alone, with too little memory. As a test of its own a short run.
 MODEL_STEPS_SOURCES = tests/model/steps.c tests/model/steps.h tests/model/ops.c \
@@ -90,7 +90,7 @@ check-fuzz: tests/model/fuzz_model
 		-fno-sanitize-recover=all -o tests/model/sanitized/fuzz_model_libfuzzer \
 		`for f in tests/model/fuzz_model.c $(MODEL_STEPS_SOURCES) $(MODEL_SOURCES); do \
 			case $$f in *.c) echo "$(top_srcdir)/$$f" ;; esac; done` && \
-	tests/model/sanitized/fuzz_model_libfuzzer -max_total_time=$${SECONDS:-60} \
+	tests/model/sanitized/fuzz_model_libfuzzer -max_total_time=$(or $(SECONDS),60) \
 		-max_len=4096 -print_final_stats=1 "$$corpus"
 
 check-asan:

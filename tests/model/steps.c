@@ -537,7 +537,8 @@ static void step_repair(struct byte_source *src)
 {
 	struct area_desc d[16];
 	unsigned int nr = random_list(src, d);
-	struct side *sides[] = { &rich, &tight };
+	struct side *sides[] = { &tight, &rich };
+	bool blind = !below(src, 8);
 
 	snprintf(now.done, sizeof(now.done), "verify with repair, %u areas", nr);
 	readers_leave(); /* verify waits for them */
@@ -547,12 +548,15 @@ static void step_repair(struct byte_source *src)
 	for (int i = 0; i < 2; i++) {
 		struct mm_struct *mm = &sides[i]->mm;
 
-		/* The heap and the rest above the window are not on the list */
+		/* As blind as the other was, to forget as much */
+		mm->blind = blind;
 		verify(mm, d, nr, true);
-		while (mm->blind && feed(sides[i], PAGE_SIZE))
+		while (mm->blind && feed(sides[i], PAGE_SIZE)) {
+			blind = true;
 			verify(mm, d, nr, true);
+		}
 		if (mm->blind)
-			return;
+			fail("blind for want of a megabyte");
 		if (validate_mm(mm))
 			fail(validate_mm(mm));
 		if (verify(mm, d, nr, false))
