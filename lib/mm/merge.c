@@ -215,8 +215,7 @@ struct vm_area_struct *vma_modify(struct vma_txn *t, struct vm_area_struct *vma,
 	int edges = (vma->vm_start == start ? EDGE_LEFT : 0) |
 		    (vma->vm_end == end ? EDGE_RIGHT : 0);
 	/* Had it these flags before, the kernel has cut nothing. */
-	bool guess =
-		vma_unsure_flags(vma) && !((flags ^ vma->vm_flags) & VM_ACCESS_FLAGS);
+	bool guess = vma_is_unsure(vma) && !((flags ^ vma->vm_flags) & VM_ACCESS_FLAGS);
 
 	if (vma->vm_start < start) {
 		vma = split_vma(t, vma, start);

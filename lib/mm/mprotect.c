@@ -182,7 +182,7 @@ void mm_madvise(struct mm_struct *mm, unsigned long start, unsigned long len, in
 		if (flags == ADVICE_REFUSED)
 			break;
 		/* What it is merged with on the right is done, too. */
-		if (!guard && (flags != vma->vm_flags || vma_unsure_flags(vma)))
+		if (!guard && (flags != vma->vm_flags || vma_is_unsure(vma)))
 			p = vma_modify(&t, vma, from, p, flags, vma->known)->vm_end;
 	}
 	txn_commit(&t);
@@ -197,7 +197,7 @@ static unsigned long mlock_fixup(struct vma_txn *t, struct vm_area_struct *vma,
 {
 	unsigned long flags = (vma->vm_flags & ~VM_LOCKED_MASK) | lock_flags;
 
-	if ((flags == vma->vm_flags && !vma_unsure_flags(vma)) ||
+	if ((flags == vma->vm_flags && !vma_is_unsure(vma)) ||
 	    vma->vm_flags & (VM_SPECIAL | VM_HUGETLB | VM_DROPPABLE))
 		return end;
 	return vma_modify(t, vma, start, end, flags, vma->known)->vm_end;
@@ -252,7 +252,7 @@ static void uffd_range(struct vma_txn *t, unsigned long start, unsigned long end
 		p = min(end, vma->vm_end);
 		if (from >= p)
 			break;
-		if (flags != vma->vm_flags || vma_unsure_flags(vma))
+		if (flags != vma->vm_flags || vma_is_unsure(vma))
 			p = vma_modify(t, vma, from, p, flags, vma->known)->vm_end;
 	}
 }

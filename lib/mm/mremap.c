@@ -37,7 +37,7 @@ static void expand_vma_in_place(struct vma_txn *t, unsigned long old, unsigned l
 static void doubt_uffd(struct vma_txn *t, struct vm_area_struct *neighbour, enum merge m)
 {
 	if ((m == MERGE_GUESS_NO || m == MERGE_GUESS_YES) &&
-	    neighbour->vm_flags & VM_UFFD)
+	    neighbour->vm_flags & VM_UFFD_FLAGS)
 		vma_edit(t, neighbour)->known |= VMA_UNSURE_WHOLE;
 }
 
@@ -81,12 +81,12 @@ static void copy_vma(struct vma_txn *t, const struct move *m)
 	}
 	policy_resized(t->mm, vma);
 	vma_insert(t, vma);
-	if (vma->vm_flags & VM_UFFD)
+	if (vma->vm_flags & VM_UFFD_FLAGS)
 		doubt_neighbours(t, vma);
 	vma = vma_merge(t, vma, EDGE_BOTH);
-	if (vma->vm_flags & VM_UFFD) {
+	if (vma->vm_flags & VM_UFFD_FLAGS) {
 		vma = vma_edit(t, vma);
-		vma_set_flags(t, vma, vma->vm_flags & ~VM_UFFD);
+		vma_set_flags(t, vma, vma->vm_flags & ~VM_UFFD_FLAGS);
 		vma_keep_edges(t, vma);
 	}
 }
@@ -236,7 +236,7 @@ static bool may_move_several(struct mm_struct *mm, const struct move *m)
 	    m->old + m->len < m->old || m->addr + m->len < m->addr)
 		return false;
 	/* remap_move(), vma_multi_allowed(): these are refused before anything is done */
-	if (!vma || vma->vm_start > m->old || vma->vm_flags & VM_UFFD)
+	if (!vma || vma->vm_start > m->old || vma->vm_flags & VM_UFFD_FLAGS)
 		return false;
 	return vma->vm_end < m->old + m->old_len;
 }

@@ -133,7 +133,7 @@ void vma_keep_edges(struct vma_txn *t, struct vm_area_struct *vma);
  * Nobody knows whether the kernel has something to change when it sets a flag that we
  * believe is set: to be modified all the same.
  */
-static inline bool vma_unsure_flags(const struct vm_area_struct *vma)
+static inline bool vma_is_unsure(const struct vm_area_struct *vma)
 {
 	return vma->known & (VMA_UNSURE_FLAGS | VMA_UNSURE_WHOLE);
 }
