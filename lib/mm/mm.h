@@ -57,8 +57,9 @@
 #define VM_UFFD_OTHER	(1UL << 62) /* ours: the program registered it itself */
 #define VM_LOCKED_MASK	(VM_LOCKED | VM_LOCKONFAULT)
 #define VM_UFFD_FLAGS	(VM_UFFD_MISSING | VM_UFFD_OTHER)
-#define VM_WHOLE	(VM_UFFD_FLAGS | VM_LOCKED_MASK) /* what mremap takes from whole areas \
-							  */
+#define VM_WHOLE                                                               \
+	(VM_UFFD_FLAGS | VM_LOCKED_MASK) /* what mremap takes from whole areas \
+					  */
 #define VM_SPECIAL	(VM_IO | VM_DONTEXPAND | VM_PFNMAP)
 #define VM_ACCESS_FLAGS (VM_READ | VM_WRITE | VM_EXEC)
 

@@ -106,10 +106,14 @@ const char *kd_kind_name(enum kd_kind kind);
 /* --- kd_files.c -------------------------------------------------------------------- */
 
 /*
- * Until the model keeps the open mode of a mapping's file (VM_MAYREAD..VM_MAYEXEC and
- * VM_SHARED of descriptors that are read-only or sealed), do not share such files.
+ * Until the model keeps the open mode of a mapping's file (vma_file.mode), do not share
+ * what is read-only or sealed: VM_MAYWRITE and VM_SHARED would differ.
  */
+#ifdef FILE_READONLY
+#define KD_OPEN_MODES_ARE_KNOWN 1
+#else
 #define KD_OPEN_MODES_ARE_KNOWN 0
+#endif
 
 struct kd_file {
 	int fd;

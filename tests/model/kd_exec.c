@@ -77,6 +77,18 @@ static void resync(void)
 	kd.res->count.resyncs += kd.read_back;
 }
 
+static struct vma_file *file_of(const struct kd_file *f)
+{
+	struct vma_file *file = vma_file_get(kd.mm, f->major, f->minor, f->ino, f->name);
+
+#if KD_OPEN_MODES_ARE_KNOWN
+	if (f->read_only)
+		file->mode = f->seals ? FILE_SEALED : FILE_READONLY;
+	file->mode_known = true;
+#endif
+	return file;
+}
+
 static long do_mmap(const struct kd_op *op, unsigned long addr)
 {
 	const struct kd_file *f = op->fd >= 0 ? &kd_files[op->fd] : NULL;
@@ -97,7 +109,7 @@ static long do_mmap(const struct kd_op *op, unsigned long addr)
 	c.addr = (unsigned long)ret;
 	c.pgoff = anonymous ? c.addr >> PAGE_SHIFT : op->pgoff;
 	if (!anonymous)
-		c.file = vma_file_get(kd.mm, f->major, f->minor, f->ino, f->name);
+		c.file = file_of(f);
 	mm_mmap(kd.mm, &c);
 	return ret;
 }
