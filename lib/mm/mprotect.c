@@ -71,8 +71,10 @@ void mm_mprotect(struct mm_struct *mm, unsigned long start, unsigned long len,
 	struct vm_area_struct *vma;
 	struct vma_txn t;
 
+	if (start & ~PAGE_MASK || end <= start)
+		return;
 	p = start = mprotect_start(mm, start, prot);
-	if (start & ~PAGE_MASK || end <= start || !txn_begin(&t, mm, start, end))
+	if (!txn_begin(&t, mm, start, end))
 		return;
 	while (p < end && (vma = txn_find(&t, p)) && vma->vm_start <= p) {
 		unsigned long flags = mprotect_flags(vma, prot, pkey);
