@@ -49,6 +49,7 @@ enum kd_base {
 	KD_IN_WINDOW,  /* from KD_WINDOW */
 	KD_OF_RESULT,  /* from what operation @ref returned; unresolved if it failed */
 	KD_FROM_BREAK, /* from the break at the start */
+	KD_OF_IMAGE,   /* in the @ref-th area (modulo) that was there at the start */
 };
 
 struct kd_addr {

@@ -282,6 +282,15 @@ static void random_details(struct rng *r, struct kd_op *op, unsigned int id)
 		if (one_in(r, 30))
 			op->prot |= one_in(r, 3) ? 0x100 : PROT_GROWSDOWN;
 		break;
+	case KD_MADVISE:
+	case KD_MLOCK:
+	case KD_MUNLOCK:
+		if (one_in(r, 20))
+			op->a = (struct kd_addr){ .base = KD_OF_IMAGE,
+						  .ref = (u16)rng_below(r, 64),
+						  .off = (long)(rng_below(r, 3) *
+								PAGE_SIZE) };
+		break;
 	default:
 		break;
 	}

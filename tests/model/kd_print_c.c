@@ -19,6 +19,7 @@ static const char head[] =
 	"#include <linux/userfaultfd.h>\n"
 	"#include <signal.h>\n"
 	"#include <stdio.h>\n"
+	"#include <stdlib.h>\n"
 	"#include <string.h>\n"
 	"#include <sys/ioctl.h>\n"
 	"#include <sys/mman.h>\n"
@@ -55,6 +56,17 @@ static const char head[] =
 	"\t}\n"
 	"\tfclose(f);\n"
 	"\tfflush(stdout);\n"
+	"}\n"
+	"\n"
+	"/* The start of an area that was there. */\n"
+	"static inline unsigned long area(int i)\n"
+	"{\n"
+	"\tchar *p = first;\n"
+	"\n"
+	"\twhile (i--)\n"
+	"\t\tp = strchr(p, '\\n') && strchr(p, '\\n')[1] ? strchr(p, '\\n') + 1 : "
+	"first;\n"
+	"\treturn strtoul(p, NULL, 16);\n"
 	"}\n"
 	"\n"
 	"#define STEP(i, ...) (r[i] = syscall(__VA_ARGS__), show(i, #__VA_ARGS__))\n"
@@ -165,6 +177,9 @@ static void print_addr(FILE *out, const struct kd_addr *a)
 		break;
 	case KD_FROM_BREAK:
 		fprintf(out, ", brk0");
+		break;
+	case KD_OF_IMAGE:
+		fprintf(out, ", area(%u)", a->ref);
 		break;
 	}
 	if (off & ~PAGE_MASK)
