@@ -30,7 +30,7 @@ static const char head[] =
 	"#define W 0x%lxUL /* the window */\n"
 	"#define P 4096UL\n"
 	"static long r[%u]; /* what each call returned */\n"
-	"static int fd[8];\n"
+	"int fd[8];\n"
 	"static unsigned long brk0;\n"
 	"static char line[4096], first[1 << 16];\n"
 	"\n"
