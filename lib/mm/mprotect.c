@@ -164,6 +164,16 @@ static bool guard_install(struct vma_txn *t, struct vm_area_struct *vma)
 	return true;
 }
 
+/* hugetlb_vm_op_split(): EINVAL. Of the sizes we know the smallest. */
+static bool cuts_huge_page(const struct vm_area_struct *vma, unsigned long start,
+			   unsigned long end)
+{
+	const unsigned long mask = (2UL << 20) - 1;
+
+	return vma->vm_flags & VM_HUGETLB && ((start != vma->vm_start && start & mask) ||
+					      (end != vma->vm_end && end & mask));
+}
+
 void mm_madvise(struct mm_struct *mm, unsigned long start, unsigned long len, int advice)
 {
 	unsigned long end = range_end(start, len);
@@ -181,7 +191,8 @@ void mm_madvise(struct mm_struct *mm, unsigned long start, unsigned long len, in
 		if (from >= p || (guard && !guard_install(&t, vma)))
 			break;
 		flags = madvise_flags(vma, advice);
-		if (flags == ADVICE_REFUSED)
+		if (flags == ADVICE_REFUSED ||
+		    (flags != vma->vm_flags && cuts_huge_page(vma, from, p)))
 			break;
 		/* What it is merged with on the right is done, too. */
 		if (!guard && (flags != vma->vm_flags || vma_is_unsure(vma)))
