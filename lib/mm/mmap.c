@@ -102,6 +102,12 @@ static struct vm_area_struct *area_for_mmap(struct vma_txn *t, const struct mmap
 	return vma;
 }
 
+/* What cannot be locked loses the flag when it has been refused a merge for it. */
+static bool asked_for_lock(const struct mm_struct *mm, const struct mmap_call *c)
+{
+	return mm->def_flags & VM_LOCKED || c->flags & MAP_LOCKED;
+}
+
 void mm_mmap(struct mm_struct *mm, const struct mmap_call *c)
 {
 	unsigned long end = range_end(c->addr, mmap_len(c));
@@ -118,7 +124,10 @@ void mm_mmap(struct mm_struct *mm, const struct mmap_call *c)
 	vma = area_for_mmap(&t, c);
 	history_mmap(mm, vma);
 	vma_insert(&t, vma);
-	vma_merge(&t, vma, EDGE_BOTH);
+	if (asked_for_lock(mm, c) && !(vma->vm_flags & VM_LOCKED))
+		vma_keep_edges(&t, vma);
+	else
+		vma_merge(&t, vma, EDGE_BOTH);
 	if (c->flags & (MAP_POPULATE | MAP_LOCKED) || mm->def_flags & VM_LOCKED)
 		vma_settle_anon(&t, c->addr, end);
 	else
