@@ -27,6 +27,7 @@ struct reserve {
 };
 
 #define NR_RESERVES 4
+#define NR_FILES    4 /* that a change may make */
 
 /*
  * The worst case of a call over @n areas. Areas: each is replaced once and may be made
@@ -41,7 +42,7 @@ static void reserve_for(struct mm_struct *mm, size_t n, struct reserve r[NR_RESE
 	r[0] = (struct reserve){ &mm->vma_cache, 2 * n + 16 };
 	r[1] = (struct reserve){ &mm->node_cache, n / 2 + 16 * depth };
 	r[2] = (struct reserve){ &mm->stat_cache, n + 4 };
-	r[3] = (struct reserve){ &mm->file_cache[0], 4 };
+	r[3] = (struct reserve){ &mm->file_cache[0], NR_FILES };
 }
 
 static size_t try_reserve(struct mm_struct *mm, size_t n)
@@ -98,6 +99,9 @@ static size_t prepare_areas(struct mm_struct *mm, size_t n)
 {
 	size_t missing = mm_reserve(mm, max(n, (size_t)UNMAP_AREAS));
 
+	/* And the file that the caller takes before the change begins. */
+	if (!missing && kmem_cache_reserve(&mm->file_cache[0], NR_FILES + 1))
+		missing = PAGE_SIZE;
 	return missing ? (missing + CHUNK / 2 + CHUNK - 1) & ~(CHUNK - 1) : 0;
 }
 
