@@ -8,13 +8,21 @@ MODEL_TEST_SOURCES = tests/model/map.c tests/model/map.h tests/model/ops.c \
 	tests/model/test_policy.c tests/model/test_verify.c tests/model/test_random.c \
 	tests/model/test_kernel.c
 MODEL_STRESS_SOURCES = tests/model/stress_rcu.c
+MODEL_TORTURE_SOURCES = tests/model/torture_rcu.c
+# What is freed passes the test on its way.
+MODEL_TORTURE_WRAP = -Wl,--wrap=kmem_cache_free
 
-check_PROGRAMS += tests/model/stress_rcu
-TESTS += tests/model/stress_rcu
+check_PROGRAMS += tests/model/stress_rcu tests/model/torture_rcu
+TESTS += tests/model/stress_rcu tests/model/torture_rcu
 tests_model_stress_rcu_SOURCES = $(MODEL_STRESS_SOURCES) $(MODEL_SOURCES)
 tests_model_stress_rcu_CPPFLAGS = $(MODEL_CPPFLAGS)
 tests_model_stress_rcu_CFLAGS = $(MODEL_CFLAGS)
 tests_model_stress_rcu_LDADD = -lpthread
+tests_model_torture_rcu_SOURCES = $(MODEL_TORTURE_SOURCES) $(MODEL_SOURCES)
+tests_model_torture_rcu_CPPFLAGS = $(MODEL_CPPFLAGS)
+tests_model_torture_rcu_CFLAGS = $(MODEL_CFLAGS)
+tests_model_torture_rcu_LDFLAGS = $(MODEL_TORTURE_WRAP)
+tests_model_torture_rcu_LDADD = -lpthread
 
 if HAVE_CRITERION
 check_PROGRAMS += tests/model/test_model
@@ -47,6 +55,8 @@ model_sanitized = \
 check-asan:
 	@sanitize=-fsanitize=address,undefined; name=stress_rcu_asan; libs=-lpthread; \
 	files='$(MODEL_STRESS_SOURCES)'; $(model_sanitized)
+	@sanitize=-fsanitize=address,undefined; name=torture_rcu_asan; \
+	libs='$(MODEL_TORTURE_WRAP) -lpthread'; files='$(MODEL_TORTURE_SOURCES)'; $(model_sanitized)
 # Criterion's runner leaks; the tests count the model's objects themselves.
 if HAVE_CRITERION
 	@sanitize=-fsanitize=address,undefined; name=test_model_asan; \
@@ -57,6 +67,9 @@ endif
 check-tsan:
 	@sanitize=-fsanitize=thread; name=stress_rcu_tsan; libs=-lpthread; \
 	files='$(MODEL_STRESS_SOURCES)'; $(model_sanitized)
+	@sanitize=-fsanitize=thread; name=torture_rcu_tsan; \
+	libs='$(MODEL_TORTURE_WRAP) -lpthread'; files='$(MODEL_TORTURE_SOURCES)'; $(model_sanitized)
 
 CLEANFILES += tests/model/sanitized/stress_rcu_asan tests/model/sanitized/stress_rcu_tsan \
+	tests/model/sanitized/torture_rcu_asan tests/model/sanitized/torture_rcu_tsan \
 	tests/model/sanitized/test_model_asan
