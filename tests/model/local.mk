@@ -33,12 +33,6 @@ tests_model_test_model_CPPFLAGS = $(MODEL_CPPFLAGS)
 tests_model_test_model_CFLAGS = $(MODEL_CFLAGS) $(CRITERION_CFLAGS)
 tests_model_test_model_LDADD = $(CRITERION_LIBS)
 
-# Not a test: prints what the model costs.
-check_PROGRAMS += tests/bench/bench_model
-tests_bench_bench_model_SOURCES = tests/bench/bench_model.c $(MODEL_SOURCES)
-tests_bench_bench_model_CPPFLAGS = $(MODEL_CPPFLAGS)
-tests_bench_bench_model_CFLAGS = $(MODEL_CFLAGS) -O2
-
 # Sanitizer builds have objects of their own: compiled in one go, into their own directory.
 model_sanitized = \
 	sources=; \
