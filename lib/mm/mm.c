@@ -3,7 +3,7 @@
 #include "lib/mm/vma.h"
 
 #define CHUNK	   (256UL << 10)
-#define REAP_BATCH 32 /* objects */
+#define REAP_BATCH 128 /* objects */
 
 void mm_init(struct mm_struct *mm, void *boot_mem, size_t boot_size)
 {

@@ -160,9 +160,11 @@ struct area_history {
 };
 
 struct mm_struct {
-	/* Guarded by mmap_lock for writing; @root is read under mm_read_lock(). */
-	struct vma_node *root;
-	unsigned long map_count;
+	/* Read under mm_read_lock(). Alone: a writer's counters would take the line away.
+	 */
+	struct vma_node *root __cacheline_aligned;
+	/* Guarded by mmap_lock, as everything below. */
+	unsigned long map_count __cacheline_aligned;
 	/* Pages, as in the kernel's vm_stat_account(). */
 	unsigned long total_vm, hiwater_vm; /* now, and the most there ever were */
 	unsigned long data_vm, exec_vm, stack_vm;
