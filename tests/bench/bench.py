@@ -140,7 +140,7 @@ class Bench:
 
     def all(self):
         if "find_vma".startswith(self.arguments.only) and not self.arguments.plain:
-            self.lookups = lookups.measure(self, 11)
+            self.lookups = lookups.measure(self, 7)
         self.both("start /bin/true", "ms", 50,
                   lambda env: self.seconds(["/bin/true"], env) * 1e3, "more 1.0")
         for label, (size, count) in PAIRS.items():

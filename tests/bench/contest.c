@@ -11,7 +11,7 @@
 #define MAX_ROUNDS 101
 #define MIN_ROUNDS 5
 #define ROUND_NS   2e6
-#define TOTAL_NS   1e9 /* for one kind of rounds */
+#define TOTAL_NS   3e8 /* for one kind of rounds */
 
 struct writer {
 	const struct contest *contest;
