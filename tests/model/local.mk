@@ -11,13 +11,21 @@ MODEL_TEST_SOURCES = tests/model/map.c tests/model/map.h tests/model/ops.c \
 	tests/model/test_predict.c tests/model/test_errors.c \
 	tests/model/test_unmapped.c
 MODEL_STRESS_SOURCES = tests/model/stress_rcu.c
+MODEL_TORTURE_SOURCES = tests/model/torture_rcu.c
+# What is freed passes the test on its way.
+MODEL_TORTURE_WRAP = -Wl,--wrap=kmem_cache_free -Wl,--wrap=kmem_cache_free_rcu
 
-check_PROGRAMS += tests/model/stress_rcu
-TESTS += tests/model/stress_rcu
+check_PROGRAMS += tests/model/stress_rcu tests/model/torture_rcu
+TESTS += tests/model/stress_rcu tests/model/torture_rcu
 tests_model_stress_rcu_SOURCES = $(MODEL_STRESS_SOURCES) $(MODEL_SOURCES)
 tests_model_stress_rcu_CPPFLAGS = $(MODEL_CPPFLAGS)
 tests_model_stress_rcu_CFLAGS = $(MODEL_CFLAGS)
 tests_model_stress_rcu_LDADD = -lpthread
+tests_model_torture_rcu_SOURCES = $(MODEL_TORTURE_SOURCES) $(MODEL_SOURCES)
+tests_model_torture_rcu_CPPFLAGS = $(MODEL_CPPFLAGS)
+tests_model_torture_rcu_CFLAGS = $(MODEL_CFLAGS)
+tests_model_torture_rcu_LDFLAGS = $(MODEL_TORTURE_WRAP)
+tests_model_torture_rcu_LDADD = -lpthread
 
 if HAVE_CRITERION
 check_PROGRAMS += tests/model/test_model
@@ -68,12 +76,6 @@ tests_model_fuzz_model_SOURCES = tests/model/fuzz_model.c $(MODEL_STEPS_SOURCES)
 tests_model_fuzz_model_CPPFLAGS = $(MODEL_CPPFLAGS)
 tests_model_fuzz_model_CFLAGS = $(MODEL_CFLAGS)
 
-# Not a test: prints what the model costs.
-check_PROGRAMS += tests/bench/bench_model
-tests_bench_bench_model_SOURCES = tests/bench/bench_model.c $(MODEL_SOURCES)
-tests_bench_bench_model_CPPFLAGS = $(MODEL_CPPFLAGS)
-tests_bench_bench_model_CFLAGS = $(MODEL_CFLAGS) -O2
-
 # Sanitizer builds have objects of their own: compiled in one go, into their own directory.
 model_sanitized = \
 	sources=; \
@@ -109,6 +111,8 @@ check-fuzz: tests/model/fuzz_model
 check-asan:
 	@sanitize=-fsanitize=address,undefined; name=stress_rcu_asan; libs=-lpthread; \
 	files='$(MODEL_STRESS_SOURCES)'; $(model_sanitized)
+	@sanitize=-fsanitize=address,undefined; name=torture_rcu_asan; \
+	libs='$(MODEL_TORTURE_WRAP) -lpthread'; files='$(MODEL_TORTURE_SOURCES)'; $(model_sanitized)
 # Criterion's runner leaks; the tests count the model's objects themselves.
 if HAVE_CRITERION
 	@sanitize=-fsanitize=address,undefined; name=test_model_asan; \
@@ -122,8 +126,11 @@ endif
 check-tsan:
 	@sanitize=-fsanitize=thread; name=stress_rcu_tsan; libs=-lpthread; \
 	files='$(MODEL_STRESS_SOURCES)'; $(model_sanitized)
+	@sanitize=-fsanitize=thread; name=torture_rcu_tsan; \
+	libs='$(MODEL_TORTURE_WRAP) -lpthread'; files='$(MODEL_TORTURE_SOURCES)'; $(model_sanitized)
 
 CLEANFILES += tests/model/sanitized/stress_rcu_asan tests/model/sanitized/stress_rcu_tsan \
+	tests/model/sanitized/torture_rcu_asan tests/model/sanitized/torture_rcu_tsan \
 	tests/model/sanitized/test_model_asan tests/model/sanitized/test_base_asan \
 	tests/model/sanitized/model_steps_asan \
 	tests/model/sanitized/fuzz_model_libfuzzer
