@@ -53,6 +53,8 @@
 /* __VM_UFFD_FLAGS; the program's registrations too, which are VM_UFFD_OTHER for "um" */
 #define VM_UFFD_PROGRAM (VM_UFFD_OTHER | VM_UFFD_WP | VM_UFFD_MINOR)
 #define VM_UFFD_FLAGS	(VM_UFFD_MISSING | VM_UFFD_PROGRAM)
+/* What mremap() takes from whole areas. */
+#define VM_WHOLE (VM_UFFD_FLAGS | VM_LOCKED_MASK)
 /* Two areas may differ in these and be merged; the union has what either had. */
 #define VM_STICKY VM_MAYBE_GUARD
 

@@ -148,6 +148,23 @@ static void import_range(unsigned long start, unsigned long end)
 		engine_request(ENGINE_IMPORT, start, end, 0);
 }
 
+/*
+ * The kernel has unmapped the target before it asks the file (vms_clean_up_area), which
+ * for memory without a descriptor is one of its own.
+ */
+static void model_mmap_failed(const unsigned long *a, long err)
+{
+	const struct mmap_call c = { .addr = a[0], .len = a[1], .flags = a[3] };
+	const unsigned long plain = MAP_PRIVATE | MAP_ANONYMOUS;
+	bool file = (a[3] & (plain | MAP_HUGETLB)) != plain;
+
+	if (!(a[3] & MAP_FIXED) || err == -EBADF || err == -EACCES)
+		return;
+	mm_mmap_failed(&smm.mm, &c);
+	if (file)
+		model_resync();
+}
+
 static void model_mmap(unsigned long addr, const unsigned long *a, struct vma_file *file)
 {
 	const struct mmap_call c = {
@@ -200,6 +217,8 @@ long hook_mmap(unsigned long *a, bool from_loader)
 		model_mmap((unsigned long)ret, a, file);
 	else if (file)
 		vma_file_put(&smm.mm, file);
+	if (model && IS_ERR_VALUE(ret))
+		model_mmap_failed(a, ret);
 	if (from_loader && !IS_ERR_VALUE(ret))
 		patch_loaded((unsigned long)ret, a);
 	mmap_write_unlock();
@@ -260,6 +279,8 @@ long hook_mremap(unsigned long *a)
 		own_range((unsigned long)ret, (unsigned long)ret + PAGE_ALIGN(a[2]));
 	} else if (model && (a[3] & MREMAP_FIXED)) {
 		/* The target may have been unmapped before the call failed. */
+		if (ret != -EINVAL)
+			mm_mremap_failed(&smm.mm, a[0], a[1], a[4], a[2], a[3]);
 		model_resync();
 	}
 	mmap_write_unlock();

@@ -16,6 +16,7 @@ static void dup_area(struct vma_txn *t, struct vm_area_struct *vma)
 
 	flags &= ~(VM_LOCKED_MASK | VM_UFFD_FLAGS);
 	vma_set_flags(t, vma, flags);
+	vma->known &= ~VMA_UNSURE_WHOLE;
 	if (vma->stat)
 		vma->stat->faults = vma->stat->populated = 0;
 	if (!vma->anon)
@@ -50,6 +51,8 @@ void mm_dup(struct mm_struct *mm)
 		vma_keep_edges(&t, vma);
 	mm->def_flags &= VM_INIT_DEF_MASK;
 	memset(mm->history.recent, 0, sizeof(mm->history.recent));
+	mm->locked_vm -= mm->locked_lost;
+	mm->locked_lost = 0;
 	mm->root = t.root;
 	mm->hiwater_vm = mm->total_vm;
 	mm->seq++;

@@ -40,7 +40,7 @@ static void rename_areas(struct vma_txn *t, unsigned long start, unsigned long e
 		p = min(end, vma->vm_end);
 		if (same_name(vma->anon_name, want))
 			continue;
-		vma = vma_cut(t, vma, from, p, &edges);
+		vma = vma_cut(t, vma, from, p, false, &edges);
 		vma_set_anon_name(t, vma, want);
 		vma_merge(t, vma, edges);
 	}
@@ -109,7 +109,7 @@ static void mbind_range(struct vma_txn *t, struct vm_area_struct *vma,
 
 	if (vma->mpol == mpol)
 		return;
-	vma = vma_cut(t, vma, start, end, &edges);
+	vma = vma_cut(t, vma, start, end, false, &edges);
 	vma->mpol = mpol;
 	vma_merge(t, vma, edges);
 }

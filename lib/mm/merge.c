@@ -65,8 +65,6 @@ static enum merge file_mergeable(const struct vm_area_struct *left,
 static enum merge anon_mergeable(const struct vm_area_struct *left,
 				 const struct vm_area_struct *right)
 {
-	if (left->vm_flags & (VM_SHARED | VM_MAYSHARE))
-		return MERGE_YES;
 	if (left->anon && right->anon)
 		return left->anon == right->anon ? MERGE_GUESS_YES : MERGE_GUESS_NO;
 	/* vma_had_uncowed_parents(): an area that came by fork, touched before, merges
@@ -219,14 +217,17 @@ void vma_keep_edges(struct vma_txn *t, struct vm_area_struct *vma)
 }
 
 struct vm_area_struct *vma_cut(struct vma_txn *t, struct vm_area_struct *vma,
-			       unsigned long start, unsigned long end, int *edges)
+			       unsigned long start, unsigned long end, bool guess,
+			       int *edges)
 {
 	*edges = (vma->vm_start == start ? EDGE_LEFT : 0) |
 		 (vma->vm_end == end ? EDGE_RIGHT : 0);
-	if (vma->vm_start < start)
+	if (vma->vm_start < start) {
 		vma = split_vma(t, vma, start);
+		vma->inexact |= guess ? VMA_INEXACT_START : 0;
+	}
 	if (vma->vm_end > end) {
-		split_vma(t, vma, end);
+		split_vma(t, vma, end)->inexact |= guess ? VMA_INEXACT_START : 0;
 		vma = txn_find(t, start);
 	}
 	return vma_edit(t, vma);
@@ -236,9 +237,11 @@ struct vm_area_struct *vma_modify(struct vma_txn *t, struct vm_area_struct *vma,
 				  unsigned long start, unsigned long end,
 				  unsigned long flags, u8 known)
 {
+	/* Had it these flags before, the kernel has cut nothing. */
+	bool guess = vma_is_unsure(vma) && !((flags ^ vma->vm_flags) & VM_ACCESS_FLAGS);
 	int edges;
 
-	vma = vma_cut(t, vma, start, end, &edges);
+	vma = vma_cut(t, vma, start, end, guess, &edges);
 	vma_set_flags(t, vma, flags);
 	vma->known = known;
 	return vma_merge(t, vma, edges);

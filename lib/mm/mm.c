@@ -27,6 +27,7 @@ struct reserve {
 };
 
 #define NR_RESERVES 4
+#define NR_FILES    4 /* that a change may make */
 
 /*
  * The worst case of a call over @n areas. Areas: each is replaced once and may be made
@@ -41,7 +42,7 @@ static void reserve_for(struct mm_struct *mm, size_t n, struct reserve r[NR_RESE
 	r[0] = (struct reserve){ &mm->vma_cache, 2 * n + 16 };
 	r[1] = (struct reserve){ &mm->node_cache, n / 2 + 16 * depth };
 	r[2] = (struct reserve){ &mm->stat_cache, n + 4 };
-	r[3] = (struct reserve){ &mm->file_cache[0], 4 };
+	r[3] = (struct reserve){ &mm->file_cache[0], NR_FILES };
 }
 
 static size_t try_reserve(struct mm_struct *mm, size_t n)
@@ -96,6 +97,9 @@ static size_t prepare_areas(struct mm_struct *mm, size_t n)
 
 	n = max(n, (size_t)UNMAP_AREAS);
 	missing = mm_reserve(mm, n);
+	/* And the file that the caller takes before the change begins. */
+	if (!missing && kmem_cache_reserve(&mm->file_cache[0], NR_FILES + 1))
+		missing = PAGE_SIZE;
 	if (!missing) {
 		mm->prepared_txn = mm->txn;
 		mm->prepared_areas = n;
@@ -108,14 +112,16 @@ static size_t prepare_areas(struct mm_struct *mm, size_t n)
 static size_t most_areas(const struct mm_struct *mm, unsigned long start,
 			 unsigned long end)
 {
-	unsigned long pages = (end - start + PAGE_SIZE - 1) >> PAGE_SHIFT;
+	unsigned long pages = (end - start) >> PAGE_SHIFT; /* and perhaps a part of one */
 
-	return pages < UNMAP_AREAS ? pages + 1 : mm_count_areas(mm, start, end);
+	return pages + 1 < UNMAP_AREAS ? pages + 2 : mm_count_areas(mm, start, end);
 }
 
 size_t mm_prepare(struct mm_struct *mm, unsigned long start, unsigned long len)
 {
-	return prepare_areas(mm, most_areas(mm, start, range_end(start, len)));
+	unsigned long end = len == ~0UL ? len : range_end(start, len);
+
+	return prepare_areas(mm, most_areas(mm, start, end));
 }
 
 size_t mm_prepare_unmap(struct mm_struct *mm)
@@ -126,7 +132,9 @@ size_t mm_prepare_unmap(struct mm_struct *mm)
 size_t mm_prepare_mremap(struct mm_struct *mm, unsigned long old, unsigned long old_len,
 			 unsigned long addr, unsigned long len)
 {
-	return prepare_areas(mm, mm_count_areas(mm, old, range_end(old, old_len)) +
+	unsigned long span = max(old_len, len);
+
+	return prepare_areas(mm, mm_count_areas(mm, old, range_end(old, span)) +
 					 mm_count_areas(mm, addr, range_end(addr, len)));
 }
 

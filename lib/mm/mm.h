@@ -93,6 +93,9 @@ struct vma_stat {
 #define VMA_UNSURE_PGOFF   0x4	/* vm_pgoff depends on whether it was touched */
 #define VMA_INHERITED	   0x8	/* came by fork: may have parents (anon_vma_fork) */
 #define VMA_KNOWN_START	   0x10 /* the kernel has this start, mergeable or not */
+#define VMA_UNSURE_WHOLE                                               \
+	0x20 /* VM_WHOLE: mremap ended it for a whole area, of a guess \
+	      */
 
 /* Immutable once published. Allocated from mm->vma_cache. */
 struct vm_area_struct {
@@ -157,9 +160,9 @@ struct mm_struct {
 	/* Pages, as in the kernel's vm_stat_account(). */
 	unsigned long total_vm, hiwater_vm; /* now, and the most there ever were */
 	unsigned long data_vm, exec_vm, stack_vm;
-	unsigned long locked_vm;
-	/* Of these, those that no area has: mremap(MREMAP_DONTUNMAP) of locked memory. */
-	unsigned long locked_lost;
+	/* Pages; @locked_lost of them are locked no more, but the kernel goes on counting
+	 * them: MREMAP_DONTUNMAP unlocks the source without a word to its counter. */
+	unsigned long locked_vm, locked_lost;
 	unsigned long def_flags; /* VM_LOCKED after mlockall(MCL_FUTURE) */
 	unsigned long start_code, end_code, start_data, end_data;
 	unsigned long start_brk, brk, start_stack;
@@ -236,6 +239,9 @@ struct mmap_call {
 	enum track_reason force; /* TRACK_NONE: the model decides the policy */
 };
 void mm_mmap(struct mm_struct *mm, const struct mmap_call *c);
+/* The call failed; @c->addr is what it asked for, @c->file is not used. With MAP_FIXED it
+ * may have cut the areas that its range begins and ends in. */
+void mm_mmap_failed(struct mm_struct *mm, const struct mmap_call *c);
 void mm_munmap(struct mm_struct *mm, unsigned long start, unsigned long len);
 /* @newbrk: what the kernel returned. */
 void mm_brk(struct mm_struct *mm, unsigned long newbrk);
@@ -252,7 +258,15 @@ bool mm_mprotect_refused(struct mm_struct *mm, unsigned long start, unsigned lon
 			 unsigned long prot);
 void mm_mremap(struct mm_struct *mm, unsigned long old, unsigned long old_len,
 	       unsigned long addr, unsigned long len, unsigned long flags);
-/* Only the advices that change an area's flags do anything. Skips holes. */
+/*
+ * The call failed, with MREMAP_FIXED and not with EINVAL: the target may have been
+ * unmapped, and some areas of several may have been moved. Forgets what maps would not
+ * show; to be called before all is read back from there (mm_verify with repair).
+ */
+void mm_mremap_failed(struct mm_struct *mm, unsigned long old, unsigned long old_len,
+		      unsigned long addr, unsigned long len, unsigned long flags);
+/* Only the advices that change an area's flags or give it an anon_vma
+ * (MADV_GUARD_INSTALL) do anything. Skips holes. */
 void mm_madvise(struct mm_struct *mm, unsigned long start, unsigned long len, int advice);
 /* mm_madvise(), or mm_guard_install() for MADV_GUARD_INSTALL. */
 void mm_advice(struct mm_struct *mm, unsigned long start, unsigned long len, int advice);
@@ -425,8 +439,8 @@ struct mm_verify {
 /*
  * Clears the struct: set @repair, @all_flags, @report and @priv afterwards. Call
  * mm_prepare(mm, 0, ~0) before; a repair that finds no memory leaves the shadow blind. A
- * completed repair ends blindness. Areas that a repair added are track; nothing is known
- * of a registration.
+ * completed repair ends blindness, and what was known beyond what maps shows. Areas that
+ * a repair added are track; nothing is known of a registration.
  */
 void mm_verify_begin(struct mm_verify *v, struct mm_struct *mm);
 void mm_verify_area(struct mm_verify *v, const struct area_desc *kernel);

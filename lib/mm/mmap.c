@@ -92,7 +92,7 @@ static unsigned long mmap_flags(const struct mm_struct *mm, const struct mmap_ca
 	flags |= account_flag(flags);
 	if (mm->merge_any && ksm_compatible(flags))
 		flags |= VM_MERGEABLE;
-	/* __mmap_complete(): locking makes no sense for these */
+	/* __mmap_complete(), vma_supports_mlock() */
 	if (flags & (VM_SPECIAL | VM_DROPPABLE))
 		flags &= ~VM_LOCKED_MASK;
 	return flags;
@@ -142,6 +142,12 @@ static struct vm_area_struct *area_for_mmap(struct vma_txn *t, const struct mmap
 	return vma;
 }
 
+/* What cannot be locked loses the flag when it has been refused a merge for it. */
+static bool asked_for_lock(const struct mm_struct *mm, const struct mmap_call *c)
+{
+	return mm->def_flags & VM_LOCKED || c->flags & MAP_LOCKED;
+}
+
 void mm_mmap(struct mm_struct *mm, const struct mmap_call *c)
 {
 	unsigned long end = range_end(c->addr, mmap_len(c));
@@ -158,11 +164,39 @@ void mm_mmap(struct mm_struct *mm, const struct mmap_call *c)
 	vma = area_for_mmap(&t, c);
 	history_mmap(mm, vma);
 	vma_insert(&t, vma);
-	vma_merge(&t, vma, EDGE_BOTH);
+	if (asked_for_lock(mm, c) && !(vma->vm_flags & VM_LOCKED))
+		vma_keep_edges(&t, vma);
+	else
+		vma_merge(&t, vma, EDGE_BOTH);
 	if (c->flags & (MAP_POPULATE | MAP_LOCKED) || mm->def_flags & VM_LOCKED)
 		vma_settle_anon(&t, c->addr, end);
 	else
 		vma_settle_later(&t, c->addr, end);
+	txn_commit(&t);
+}
+
+static void doubt_cut(struct vma_txn *t, unsigned long addr)
+{
+	struct vm_area_struct *vma = txn_find(t, addr);
+
+	if (vma && vma->vm_start < addr && !(vma->inexact & VMA_INEXACT_SPLIT))
+		vma_edit(t, vma)->inexact |= VMA_INEXACT_SPLIT;
+}
+
+/*
+ * vms_gather_munmap_vmas() cuts first, then come the limits (may_expand_vm) and the
+ * file's own objections; reattach_vmas() puts the pieces back as they are.
+ */
+void mm_mmap_failed(struct mm_struct *mm, const struct mmap_call *c)
+{
+	unsigned long end = range_end(c->addr, mmap_len(c));
+	struct vma_txn t;
+
+	if (!(c->flags & MAP_FIXED) || c->addr & ~PAGE_MASK || end <= c->addr ||
+	    !txn_begin_areas(&t, mm, UNMAP_AREAS))
+		return;
+	doubt_cut(&t, c->addr);
+	doubt_cut(&t, end);
 	txn_commit(&t);
 }
 
@@ -171,16 +205,18 @@ void mm_mmap(struct mm_struct *mm, const struct mmap_call *c)
 void mm_munmap(struct mm_struct *mm, unsigned long start, unsigned long len)
 {
 	unsigned long end = range_end(start, len);
+	bool untouched = start <= mm->fresh_start && mm->fresh_end <= end;
 	struct vma_txn t;
 
-	if (!find_vma_intersection(mm, start, end))
+	if (end <= start || !find_vma_intersection(mm, start, end))
 		return;
 	history_munmap(mm, start, end - start);
 	/* What goes untouched as it came need not be settled. */
-	if (start <= mm->fresh_start && mm->fresh_end <= end)
-		mm->fresh_start = mm->fresh_end = 0;
-	if (!txn_begin_areas(&t, mm, UNMAP_AREAS))
+	if (!(untouched ? txn_begin_quiet(&t, mm, UNMAP_AREAS)
+			: txn_begin_areas(&t, mm, UNMAP_AREAS)))
 		return;
+	if (untouched)
+		mm->fresh_start = mm->fresh_end = 0;
 	vma_unmap_range(&t, start, end);
 	txn_commit(&t);
 }

@@ -32,6 +32,7 @@ static void mprotect_fixup(struct vma_txn *t, struct vm_area_struct *vma,
 			   unsigned long start, unsigned long end, unsigned long flags)
 {
 	const unsigned long free = VM_WRITE | VM_HUGETLB | VM_SHARED | VM_NORESERVE;
+	bool populate = (vma->vm_flags & (VM_WRITE | VM_SHARED | VM_LOCKED)) == VM_LOCKED;
 	u8 known = vma->known;
 
 	if (flags == vma->vm_flags)
@@ -48,6 +49,9 @@ static void mprotect_fixup(struct vma_txn *t, struct vm_area_struct *vma,
 			known |= VMA_UNSURE_ACCOUNT;
 	}
 	vma_modify(t, vma, start, end, flags, known);
+	/* Locked memory gets pages of its own at once, before the next area's turn. */
+	if (populate && flags & VM_WRITE)
+		vma_settle_anon(t, start, end);
 }
 
 static unsigned long mprotect_start(struct mm_struct *mm, unsigned long start,
@@ -89,8 +93,10 @@ void mm_mprotect(struct mm_struct *mm, unsigned long start, unsigned long len,
 	struct vm_area_struct *vma;
 	struct vma_txn t;
 
+	if (start & ~PAGE_MASK || end <= start)
+		return;
 	p = start = mprotect_start(mm, start, prot);
-	if (start & ~PAGE_MASK || end <= start || !txn_begin(&t, mm, start, end))
+	if (!txn_begin(&t, mm, start, end))
 		return;
 	while (p < end && (vma = txn_find(&t, p)) && vma->vm_start <= p) {
 		unsigned long flags = mprotect_flags(vma, prot, pkey);
@@ -169,6 +175,16 @@ static bool advice_changes_flags(int advice)
 	       madvise_flags(&clear, advice) != 0;
 }
 
+/* hugetlb_vm_op_split(): EINVAL. Of the sizes we know the smallest. */
+static bool cuts_huge_page(const struct vm_area_struct *vma, unsigned long start,
+			   unsigned long end)
+{
+	const unsigned long mask = (2UL << 20) - 1;
+
+	return vma->vm_flags & VM_HUGETLB && ((start != vma->vm_start && start & mask) ||
+					      (end != vma->vm_end && end & mask));
+}
+
 void mm_madvise(struct mm_struct *mm, unsigned long start, unsigned long len, int advice)
 {
 	unsigned long end = range_end(start, len);
@@ -185,10 +201,12 @@ void mm_madvise(struct mm_struct *mm, unsigned long start, unsigned long len, in
 		if (from >= p)
 			break;
 		flags = madvise_flags(vma, advice);
-		if (flags == ADVICE_REFUSED)
+		if (flags == ADVICE_REFUSED ||
+		    (flags != vma->vm_flags && cuts_huge_page(vma, from, p)))
 			break;
-		if (flags != vma->vm_flags)
-			vma_modify(&t, vma, from, p, flags, vma->known);
+		/* What it is merged with on the right is done, too. */
+		if (flags != vma->vm_flags || vma_is_unsure(vma))
+			p = vma_modify(&t, vma, from, p, flags, vma->known)->vm_end;
 	}
 	txn_commit(&t);
 }
@@ -219,16 +237,17 @@ void mm_doubt_flags(struct mm_struct *mm, unsigned long start, unsigned long len
 
 /* --- mlock ------------------------------------------------------------------------- */
 
-/* mlock_fixup() */
-static void mlock_fixup(struct vma_txn *t, struct vm_area_struct *vma,
-			unsigned long start, unsigned long end, unsigned long lock_flags)
+/* mlock_fixup(). Returns the end of what is done. */
+static unsigned long mlock_fixup(struct vma_txn *t, struct vm_area_struct *vma,
+				 unsigned long start, unsigned long end,
+				 unsigned long lock_flags)
 {
 	unsigned long flags = (vma->vm_flags & ~VM_LOCKED_MASK) | lock_flags;
 
-	if (flags == vma->vm_flags ||
+	if ((flags == vma->vm_flags && !vma_is_unsure(vma)) ||
 	    vma->vm_flags & (VM_SPECIAL | VM_HUGETLB | VM_DROPPABLE))
-		return;
-	vma_modify(t, vma, start, end, flags, vma->known);
+		return end;
+	return vma_modify(t, vma, start, end, flags, vma->known)->vm_end;
 }
 
 void mm_mlock(struct mm_struct *mm, unsigned long start, unsigned long len,
@@ -242,10 +261,7 @@ void mm_mlock(struct mm_struct *mm, unsigned long start, unsigned long len,
 	if (end <= start || !txn_begin(&t, mm, start, end))
 		return;
 	while (p < end && (vma = txn_find(&t, p)) && vma->vm_start <= p) {
-		unsigned long stop = min(end, vma->vm_end);
-
-		mlock_fixup(&t, vma, p, stop, lock_flags);
-		p = stop;
+		p = mlock_fixup(&t, vma, p, min(end, vma->vm_end), lock_flags);
 	}
 	txn_commit(&t);
 }
@@ -263,10 +279,9 @@ void mm_mlockall(struct mm_struct *mm, int flags)
 	if ((flags && !(flags & MCL_CURRENT)) || !txn_begin_areas(&t, mm, mm->map_count))
 		return;
 	for (unsigned long p = 0; (vma = txn_find(&t, p));) {
-		p = vma->vm_end;
 		if (vma_is_gate(vma))
 			break;
-		mlock_fixup(&t, vma, vma->vm_start, vma->vm_end, lock_flags);
+		p = mlock_fixup(&t, vma, vma->vm_start, vma->vm_end, lock_flags);
 	}
 	txn_commit(&t);
 }
@@ -286,8 +301,8 @@ static void uffd_range(struct vma_txn *t, unsigned long start, unsigned long end
 		p = min(end, vma->vm_end);
 		if (from >= p)
 			break;
-		if (flags != vma->vm_flags)
-			vma_modify(t, vma, from, p, flags, vma->known);
+		if (flags != vma->vm_flags || vma_is_unsure(vma))
+			p = vma_modify(t, vma, from, p, flags, vma->known)->vm_end;
 	}
 }
 

@@ -33,6 +33,26 @@ static void expand_vma_in_place(struct vma_txn *t, unsigned long old, unsigned l
 	vma_merge(t, vma, EDGE_RIGHT);
 }
 
+/* If the kernel merges these, both lose their registration; and if that is a guess? */
+static void doubt_uffd(struct vma_txn *t, struct vm_area_struct *neighbour, enum merge m)
+{
+	if ((m == MERGE_GUESS_NO || m == MERGE_GUESS_YES) &&
+	    neighbour->vm_flags & VM_UFFD_FLAGS)
+		vma_edit(t, neighbour)->known |= VMA_UNSURE_WHOLE;
+}
+
+static void doubt_neighbours(struct vma_txn *t, struct vm_area_struct *vma)
+{
+	struct vm_area_struct *prev, *next;
+
+	tree_find_prev(t->root, vma->vm_start, &prev);
+	if (prev && prev->vm_end == vma->vm_start)
+		doubt_uffd(t, prev, can_vma_merge(prev, vma));
+	next = txn_find(t, vma->vm_end);
+	if (next && next->vm_start == vma->vm_end)
+		doubt_uffd(t, next, can_vma_merge(vma, next));
+}
+
 /*
  * copy_vma(): the destination has the source's flags, file and anon_vma, and merges with
  * what it finds. Without EVENT_REMAP the area it ends up in loses the registration, and
@@ -62,6 +82,8 @@ static void copy_vma(struct vma_txn *t, const struct move *m)
 	}
 	policy_resized(t->mm, vma);
 	vma_insert(t, vma);
+	if (vma->vm_flags & VM_UFFD_FLAGS)
+		doubt_neighbours(t, vma);
 	vma = vma_merge(t, vma, EDGE_BOTH);
 	if (vma->vm_flags & VM_UFFD_FLAGS) {
 		vma = vma_edit(t, vma);
@@ -70,14 +92,55 @@ static void copy_vma(struct vma_txn *t, const struct move *m)
 	}
 }
 
+/* The area that @vma may be one with in the kernel, on that side; or NULL. */
+static struct vm_area_struct *guessed_left(struct vma_txn *t, struct vm_area_struct *vma)
+{
+	struct vm_area_struct *prev;
+
+	tree_find_prev(t->root, vma->vm_start, &prev);
+	return vma->inexact & VMA_INEXACT_START ? prev : NULL;
+}
+
+static struct vm_area_struct *guessed_right(struct vma_txn *t, struct vm_area_struct *vma)
+{
+	struct vm_area_struct *next = txn_find(t, vma->vm_end);
+
+	return next && next->vm_start == vma->vm_end && next->inexact & VMA_INEXACT_START
+		       ? next
+		       : NULL;
+}
+
+/*
+ * The source is unlocked as a whole: with the copy in it, and what that joins on its
+ * other side, if the kernel merged them. If that is a guess, so is the lock.
+ */
+static void doubt_locked(struct vma_txn *t, const struct move *m)
+{
+	struct vm_area_struct *source = txn_find(t, m->old), *copy = txn_find(t, m->addr);
+	struct vm_area_struct *left = guessed_left(t, copy);
+	struct vm_area_struct *right = guessed_right(t, copy);
+
+	if (!(source->vm_flags & VM_LOCKED) ||
+	    (source != left && source != right &&
+	     !(source == copy && (left || right || source->inexact & VMA_INEXACT_SPLIT))))
+		return;
+	vma_edit(t, copy)->known |= VMA_UNSURE_WHOLE;
+	if (left)
+		vma_edit(t, left)->known |= VMA_UNSURE_WHOLE;
+	if (right)
+		vma_edit(t, right)->known |= VMA_UNSURE_WHOLE;
+}
+
 /*
  * dontunmap_complete(): the whole source area loses these, also if only a part moved.
  * VM_ACCOUNT stays in 6.18; other versions clear it.
  */
 static void dontunmap_complete(struct vma_txn *t, const struct move *m)
 {
-	struct vm_area_struct *vma = vma_edit(t, txn_find(t, m->old));
+	struct vm_area_struct *vma;
 
+	doubt_locked(t, m);
+	vma = vma_edit(t, txn_find(t, m->old));
 	/* The kernel goes on counting the source's pages as locked, for ever. */
 	if (vma->vm_flags & VM_LOCKED) {
 		t->mm->locked_vm += vma_pages(vma);
@@ -163,5 +226,49 @@ void mm_mremap(struct mm_struct *mm, unsigned long old, unsigned long old_len,
 	} else if (m.len > m.old_len) {
 		expand_vma_in_place(&t, old, old + m.old_len, old + m.len);
 	}
+	txn_commit(&t);
+}
+
+static bool may_move_several(struct mm_struct *mm, const struct move *m)
+{
+	const struct vm_area_struct *vma =
+		find_vma_intersection(mm, m->old, m->old + m->old_len);
+
+	if ((m->old | m->addr) & ~PAGE_MASK || m->old_len != m->len ||
+	    m->old + m->len < m->old || m->addr + m->len < m->addr)
+		return false;
+	/* remap_move(), vma_multi_allowed(): these are refused before anything is done */
+	if (!vma || vma->vm_start > m->old || vma->vm_flags & VM_UFFD_FLAGS)
+		return false;
+	return vma->vm_end < m->old + m->old_len;
+}
+
+/*
+ * remap_move() stops at the first area it may not move; what went before stays moved, and
+ * looks in maps perhaps as what it replaced. So forget that, to have it read back.
+ */
+void mm_mremap_failed(struct mm_struct *mm, unsigned long old, unsigned long old_len,
+		      unsigned long addr, unsigned long len, unsigned long flags)
+{
+	struct move m = { .old = old,
+			  .old_len = PAGE_ALIGN(old_len),
+			  .addr = addr,
+			  .len = PAGE_ALIGN(len) };
+	unsigned long end = old + m.old_len;
+	struct vm_area_struct *vma;
+	struct vma_txn t;
+
+	if (!(flags & MREMAP_FIXED) || !may_move_several(mm, &m) ||
+	    !txn_begin_areas(&t, mm,
+			     mm_count_areas(mm, old, end) +
+				     mm_count_areas(mm, addr, addr + m.len)))
+		return;
+	/* dontunmap_complete() */
+	for (unsigned long p = old; (vma = txn_find(&t, p)) && vma->vm_start < end;) {
+		p = vma->vm_end;
+		if (flags & MREMAP_DONTUNMAP)
+			vma_edit(&t, vma)->known |= VMA_UNSURE_FLAGS;
+	}
+	vma_unmap_range(&t, addr, addr + m.len);
 	txn_commit(&t);
 }

@@ -163,26 +163,47 @@ static void adopt_start(struct mm_verify *v, struct vm_area_struct *vma,
 }
 
 /*
- * The kernel has one area where we have two. A registration is one of the whole area, so
- * where we believe in half of one we do not believe in any: registering twice is
- * harmless.
+ * The kernel has one area where we have two. What it does to whole areas it has then done
+ * to both: ended a registration (registering twice is harmless), or unlocked the source
+ * of MREMAP_DONTUNMAP. So where we believe in half of it we do not believe in any.
  */
 static void adopt_merge(struct mm_verify *v, struct vm_area_struct *left,
 			struct vm_area_struct *right)
 {
-	unsigned long registered = left->vm_flags & right->vm_flags & VM_UFFD_MISSING;
+	const unsigned long whole = VM_WHOLE & ~VM_UFFD_OTHER;
+	unsigned long both = left->vm_flags & right->vm_flags & whole, lost = 0;
 	struct vm_area_struct *vma;
 	struct vma_txn t;
 
 	if (!verify_begin(v, &t))
 		return;
+	if ((left->vm_flags ^ right->vm_flags) & VM_LOCKED)
+		lost = vma_pages(left->vm_flags & VM_LOCKED ? left : right);
 	vma = vma_join(&t, left, right);
-	vma_set_flags(&t, vma, (vma->vm_flags & ~VM_UFFD_MISSING) | registered);
+	vma_set_flags(&t, vma, (vma->vm_flags & ~whole) | both);
+	t.mm->locked_vm += lost;
+	t.mm->locked_lost += lost;
 	vma_keep_edges(&t, vma);
 	txn_commit(&t);
 }
 
-/* The kernel has two areas where we have one: they have different anon_vma. */
+/* Perhaps not the same struct file as its left neighbour's. */
+static void doubt_file(struct vma_txn *t, struct vm_area_struct *vma)
+{
+	const struct vma_file *old = vma->vm_file;
+	struct vma_file *file =
+		vma_file_get(t->mm, old->major, old->minor, old->ino, old->name);
+
+	if (!file)
+		return;
+	vma_file_put(t->mm, vma->vm_file);
+	vma->vm_file = file;
+}
+
+/*
+ * The kernel has two areas where we have one: they have different anon_vma, or files that
+ * are one to us by name only.
+ */
 static void adopt_split(struct mm_verify *v, struct vm_area_struct *vma,
 			unsigned long addr)
 {
@@ -194,6 +215,8 @@ static void adopt_split(struct mm_verify *v, struct vm_area_struct *vma,
 	vma->known |= VMA_KNOWN_START;
 	if (vma->anon)
 		vma->anon = anon_new(t.mm);
+	if (vma->vm_file && vma->vm_file->ino)
+		doubt_file(&t, vma);
 	txn_commit(&t);
 }
 
@@ -296,18 +319,19 @@ static void verify_missing(struct mm_verify *v, const char *what,
 		repair_import(v, kernel, start, end);
 }
 
-/* The shadow begins only at @vma, later than K. */
-static void verify_late_start(struct mm_verify *v, struct vm_area_struct *vma,
+/* The shadow begins only at @vma, later than K. True: now it begins where K does. */
+static bool verify_late_start(struct mm_verify *v, struct vm_area_struct *vma,
 			      const struct area_desc *kernel, unsigned long addr)
 {
 	if (addr == kernel->start && vma->inexact & VMA_INEXACT_GROWS &&
 	    visible(vma->vm_flags) == visible(kernel->vm_flags)) {
 		v->resolved++;
 		adopt_start(v, vma, addr);
-		return;
+		return !v->failed;
 	}
 	verify_missing(v, addr == kernel->start ? "start" : "missing in shadow", vma,
 		       kernel, addr, vma->vm_start);
+	return false;
 }
 
 static void verify_look(struct mm_verify *v, struct vm_area_struct *vma,
@@ -347,7 +371,8 @@ static void verify_span(struct mm_verify *v, const struct area_desc *kernel)
 		}
 		if (vma->vm_start > p) {
 			stop = vma->vm_start;
-			verify_late_start(v, vma, kernel, p);
+			if (verify_late_start(v, vma, kernel, p))
+				stop = p;
 			continue;
 		}
 		stop = min(vma->vm_end, kernel->end);
@@ -534,9 +559,29 @@ void mm_verify_area(struct mm_verify *v, const struct area_desc *kernel)
 	v->cursor = kernel->end;
 }
 
+/* Calls were made that we did not hear of: of what maps does not show nothing is known.
+ */
+static void forget_hidden(struct mm_verify *v)
+{
+	struct vm_area_struct *vma;
+	struct vma_txn t;
+
+	for (unsigned long p = 0; (vma = tree_find(v->mm->root, p)); p = vma->vm_end) {
+		if (!verify_begin(v, &t))
+			return;
+		vma = vma_edit(&t, vma);
+		vma->known |= VMA_UNSURE_FLAGS;
+		if (!vma->anon && !(vma->vm_flags & VM_SHARED))
+			vma->anon = anon_new(t.mm);
+		txn_commit(&t);
+	}
+}
+
 void mm_verify_end(struct mm_verify *v)
 {
 	verify_gap(v, ~0UL, NULL);
+	if (v->repair && v->mm->blind)
+		forget_hidden(v);
 	if (v->repair && !v->failed)
 		__atomic_store_n(&v->mm->blind, false, __ATOMIC_RELAXED);
 }

@@ -186,13 +186,15 @@ u32 anon_new(struct mm_struct *mm)
 
 /*
  * A page of its own needs a write. A read of anonymous memory counts too: the huge zero
- * page takes an anon_vma (do_huge_pmd_anonymous_page).
+ * page takes an anon_vma (do_huge_pmd_anonymous_page). A stack gets one when it grows,
+ * before anybody asks whether the access is allowed (expand_downwards).
  */
 static bool vma_may_be_touched(const struct vm_area_struct *vma)
 {
 	if (vma->vm_flags & (VM_SHARED | VM_MAYSHARE))
 		return false;
-	return vma->vm_flags & (vma_is_anonymous(vma) ? VM_ACCESS_FLAGS : VM_WRITE);
+	return vma->vm_flags &
+	       (vma_is_anonymous(vma) ? VM_ACCESS_FLAGS | VM_GROWSDOWN : VM_WRITE);
 }
 
 void vma_settle_anon(struct vma_txn *t, unsigned long start, unsigned long end)

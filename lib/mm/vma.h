@@ -43,12 +43,15 @@ static inline struct vm_area_struct *txn_find(struct vma_txn *t, unsigned long a
 	return tree_find(t->root, addr);
 }
 
-/* The end of a call's range; len is rounded up to pages, as the kernel does. */
+/*
+ * The end of a call's range; len is rounded up to pages, as the kernel does. A range that
+ * wraps around is empty: the kernel refuses it, with an error that others give half way.
+ */
 static inline unsigned long range_end(unsigned long start, unsigned long len)
 {
 	unsigned long end = start + PAGE_ALIGN(len);
 
-	return end < start || PAGE_ALIGN(len) < len ? ~0UL & PAGE_MASK : end;
+	return end < start || PAGE_ALIGN(len) < len ? start : end;
 }
 
 static inline unsigned long vma_pages(const struct vm_area_struct *vma)
@@ -71,6 +74,8 @@ static inline unsigned long vma_unsure_flags(const struct vm_area_struct *vma)
 	/* What maps shows is no guess, and registrations are never imported. */
 	if (vma->known & VMA_UNSURE_FLAGS)
 		unsure |= ~(VM_ACCESS_FLAGS | VM_MAYSHARE | VM_UFFD_FLAGS);
+	if (vma->known & VMA_UNSURE_WHOLE)
+		unsure |= VM_WHOLE;
 	return unsure;
 }
 
@@ -150,9 +155,20 @@ struct vm_area_struct *vma_join(struct vma_txn *t, struct vm_area_struct *left,
  */
 void vma_keep_edges(struct vma_txn *t, struct vm_area_struct *vma);
 /* Cut [start, end), inside @vma, out of it. Returns the editable area of that range, and
- * in *@edges those of its edges at which vma_merge() may then try. */
+ * in *@edges those of its edges at which vma_merge() may then try. @guess: perhaps the
+ * kernel cuts nothing. */
 struct vm_area_struct *vma_cut(struct vma_txn *t, struct vm_area_struct *vma,
-			       unsigned long start, unsigned long end, int *edges);
+			       unsigned long start, unsigned long end, bool guess,
+			       int *edges);
+/*
+ * Nobody knows whether the kernel has something to change when it sets a flag that we
+ * believe is set: to be modified all the same.
+ */
+static inline bool vma_is_unsure(const struct vm_area_struct *vma)
+{
+	return vma->known & (VMA_UNSURE_FLAGS | VMA_UNSURE_WHOLE);
+}
+
 /*
  * vma_modify(): [start, end), inside @vma, gets these flags; split or merge as the
  * kernel does. Returns the area that now holds the range.

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import harness
+import lookups
 
 PROGRAMS = harness.TOP_BUILDDIR / "tests" / "bench"
 PREPARE = """
@@ -80,7 +81,7 @@ class Row:
 class Bench:
     def __init__(self, arguments, work):
         self.arguments, self.work = arguments, work
-        self.rows, self.extra = [], []
+        self.rows, self.extra, self.lookups = [], [], None
         runtime = work / "run"
         runtime.mkdir(mode=0o700)
         self.plain_env = harness.environment(runtime)
@@ -96,6 +97,9 @@ class Bench:
         text = subprocess.run(argv, env=env, cwd=self.work, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, check=True, timeout=300).stdout
         return [float(word) for word in text.split()]
+
+    def run(self, program, argument, number, env):
+        return self.output([str(PROGRAMS / program), argument, str(number)], env)
 
     def seconds(self, argv, env):
         """Wall time from the spawn to the end, without Python's own pipes and threads."""
@@ -135,12 +139,16 @@ class Bench:
         print(f"{name:<28} {row.unit:<8} {median:10.2f}  [{q1:.2f} {q3:.2f}]", flush=True)
 
     def all(self):
+        if "find_vma".startswith(self.arguments.only) and not self.arguments.plain:
+            self.lookups = lookups.measure(self, 7)
         self.both("start /bin/true", "ms", 50,
                   lambda env: self.seconds(["/bin/true"], env) * 1e3, "more 1.0")
         for label, (size, count) in PAIRS.items():
             argv = [str(PROGRAMS / "pairs"), str(size), str(count)]
             self.both(f"mmap+munmap {label}", "ns", 11,
                       lambda env, argv=argv: self.output(argv, env)[0], "ratio 1.5")
+        self.both("mmap+munmap among 60,000 areas", "ns", 7,
+                  lambda env: self.run("lookup", "pair", 60000, env)[0])
         touch = str(PROGRAMS / "touch")
         row = self.both("first touch of 1 GiB", "ms", 11,
                         lambda env: self.output([touch, "pass"], env)[0] / 1e6, "ratio 1.0")
@@ -188,6 +196,8 @@ def markdown(result):
     if result["floors"]:
         lines += ["", "| reference | unit | median (quartiles) |", "|---|---|---|"]
         lines += [f"| {s['name'].strip()} | {s['unit']} | {cell(s)} |" for s in result["floors"]]
+    if result["find_vma"]:
+        lines += lookups.markdown(result["find_vma"])
     return "\n".join(lines) + "\n"
 
 
@@ -219,7 +229,8 @@ def main():
         os.chdir("/")
     result = {"date": time.strftime("%Y-%m-%d"), "version": revision(),
               "machine": f"{os.cpu_count()} CPUs, Linux {platform.release()}",
-              "rows": [row.summary() for row in bench.rows], "floors": bench.extra}
+              "rows": [row.summary() for row in bench.rows], "floors": bench.extra,
+              "find_vma": bench.lookups}
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=1) + "\n")
     if arguments.markdown:

@@ -1,43 +1,40 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What the model costs: a lookup among n areas, a mapping that comes and goes. */
-#include <linux/mman.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
+/*
+ * What the model costs, compiled as in the library: lookups among n areas, and a mapping
+ * that comes and goes.
+ *
+ * usage: bench_model find|rwlock|join|alone AREAS
+ */
+#include "bench.h"
 
+#include <linux/mman.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "contest.h"
 #include "lib/mm/mm.h"
 
-#ifndef MAP_ANONYMOUS
-#define MAP_ANONYMOUS 0x20
-#endif
+#define BASE   0x100000000UL
+#define STRIDE (8 * PAGE_SIZE)
 
-#define BASE	0x100000000UL
-#define STRIDE	(4 * PAGE_SIZE)
-#define LOOKUPS 2000000UL
-#define PAIRS	200000UL
-
-static double now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
-}
+static struct mm_struct *mm;
+static unsigned long areas;
+static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
 
 static struct mmap_call call_at(unsigned long addr)
 {
 	return (struct mmap_call){ .addr = addr,
-				   .len = 2 * PAGE_SIZE,
+				   .len = PAGE_SIZE,
 				   .prot = PROT_READ | PROT_WRITE,
 				   .flags = MAP_PRIVATE | MAP_ANONYMOUS };
 }
 
-static struct mm_struct *model_with(unsigned long areas)
+static void make_model(void)
 {
 	size_t size = 64UL << 20;
-	struct mm_struct *mm = calloc(1, sizeof(*mm));
 	void *mem = aligned_alloc(PAGE_SIZE, size);
 
+	mm = aligned_alloc(64, (sizeof(*mm) + 63) & ~63UL);
 	if (!mm || !mem)
 		abort();
 	mm_init(mm, mem, size);
@@ -48,67 +45,95 @@ static struct mm_struct *model_with(unsigned long areas)
 
 		mm_mmap(mm, &c);
 	}
-	return mm;
+	if (mm->map_count != areas)
+		abort();
 }
 
-static double lookup_ns(struct mm_struct *mm, unsigned long areas)
-{
-	unsigned long seed = 1, found = 0;
-	double start = now_ns();
+/* --- lookups ----------------------------------------------------------------------- */
 
-	for (unsigned long i = 0; i < LOOKUPS; i++) {
+/* A lookup that does not look at the area would save a cache miss. */
+static void expect(const struct vm_area_struct *vma, unsigned long addr)
+{
+	if (!vma || vma->vm_start != addr)
+		abort();
+}
+
+static void find(unsigned long n)
+{
+	static unsigned long seed = 1;
+
+	while (n--) {
+		unsigned long addr = BASE + random_below(&seed, areas) * STRIDE;
 		int token = mm_read_lock(mm);
 
-		seed = seed * 6364136223846793005UL + 1442695040888963407UL;
-		found += find_vma(mm, BASE + (seed >> 33) % areas * STRIDE) != NULL;
+		expect(find_vma(mm, addr), addr);
 		mm_read_unlock(mm, token);
 	}
-	if (found != LOOKUPS)
+}
+
+static void find_rwlock(unsigned long n)
+{
+	static unsigned long seed = 1;
+
+	while (n--) {
+		unsigned long addr = BASE + random_below(&seed, areas) * STRIDE;
+
+		pthread_rwlock_rdlock(&rwlock);
+		expect(find_vma(mm, addr), addr);
+		pthread_rwlock_unlock(&rwlock);
+	}
+}
+
+/* --- changes ----------------------------------------------------------------------- */
+
+static void map_and_unmap(unsigned long addr)
+{
+	struct mmap_call c = call_at(addr);
+
+	if (mm_prepare_unmap(mm))
 		abort();
-	return (now_ns() - start) / (double)LOOKUPS;
-}
-
-/* The bare search: what is left without entering and leaving the reader's section. */
-static double search_ns(struct mm_struct *mm, unsigned long areas)
-{
-	unsigned long seed = 1, found = 0;
-	double start = now_ns();
-
-	for (unsigned long i = 0; i < LOOKUPS; i++) {
-		seed = seed * 6364136223846793005UL + 1442695040888963407UL;
-		found += find_vma(mm, BASE + (seed >> 33) % areas * STRIDE) != NULL;
-	}
-	if (found != LOOKUPS)
+	mm_mmap(mm, &c);
+	if (mm_prepare_unmap(mm))
 		abort();
-	return (now_ns() - start) / (double)LOOKUPS;
+	mm_munmap(mm, c.addr, c.len);
 }
 
-static double pair_ns(struct mm_struct *mm, unsigned long areas)
+static void change_alone(void)
 {
-	struct mmap_call c = call_at(BASE + areas / 2 * STRIDE + 3 * PAGE_SIZE);
-	double start = now_ns();
-
-	c.len = PAGE_SIZE;
-	for (unsigned long i = 0; i < PAIRS; i++) {
-		mm_prepare(mm, c.addr, c.len);
-		mm_mmap(mm, &c);
-		mm_prepare(mm, c.addr, c.len);
-		mm_munmap(mm, c.addr, c.len);
-	}
-	return (now_ns() - start) / (double)PAIRS;
+	map_and_unmap(BASE + areas / 2 * STRIDE + 3 * PAGE_SIZE);
 }
 
-int main(void)
+/* It becomes part of the area before it, and is cut off again. */
+static void change_join(void)
 {
-	static const unsigned long areas[] = { 10, 1000, 60000 };
+	map_and_unmap(BASE + areas / 2 * STRIDE + PAGE_SIZE);
+}
 
-	printf("%8s %22s %14s %24s\n", "areas", "find_vma, locked (ns)", "search (ns)",
-	       "mmap+munmap update (ns)");
-	for (size_t i = 0; i < ARRAY_SIZE(areas); i++) {
-		struct mm_struct *mm = model_with(areas[i]);
+static void change_rwlock(void)
+{
+	pthread_rwlock_wrlock(&rwlock);
+	change_alone();
+	pthread_rwlock_unlock(&rwlock);
+}
 
-		printf("%8lu %22.1f %14.1f %24.1f\n", areas[i], lookup_ns(mm, areas[i]),
-		       search_ns(mm, areas[i]), pair_ns(mm, areas[i]));
-	}
+int main(int argc, char **argv)
+{
+	const struct contest plain = { find, change_alone },
+			     locked = { find_rwlock, change_rwlock },
+			     join = { find, change_join };
+	const char *what = argc == 3 ? argv[1] : "";
+
+	areas = argc == 3 ? strtoul(argv[2], NULL, 0) : 1;
+	make_model();
+	if (!strcmp(what, "find"))
+		contest_run(&plain);
+	else if (!strcmp(what, "rwlock"))
+		contest_run(&locked);
+	else if (!strcmp(what, "alone"))
+		contest_changes(&plain);
+	else if (!strcmp(what, "join"))
+		contest_changes(&join);
+	else
+		return 2;
 	return 0;
 }

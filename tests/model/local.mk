@@ -11,13 +11,21 @@ MODEL_TEST_SOURCES = tests/model/map.c tests/model/map.h tests/model/ops.c \
 	tests/model/test_predict.c tests/model/test_errors.c \
 	tests/model/test_unmapped.c
 MODEL_STRESS_SOURCES = tests/model/stress_rcu.c
+MODEL_TORTURE_SOURCES = tests/model/torture_rcu.c
+# What is freed passes the test on its way.
+MODEL_TORTURE_WRAP = -Wl,--wrap=kmem_cache_free -Wl,--wrap=kmem_cache_free_rcu
 
-check_PROGRAMS += tests/model/stress_rcu
-TESTS += tests/model/stress_rcu
+check_PROGRAMS += tests/model/stress_rcu tests/model/torture_rcu
+TESTS += tests/model/stress_rcu tests/model/torture_rcu
 tests_model_stress_rcu_SOURCES = $(MODEL_STRESS_SOURCES) $(MODEL_SOURCES)
 tests_model_stress_rcu_CPPFLAGS = $(MODEL_CPPFLAGS)
 tests_model_stress_rcu_CFLAGS = $(MODEL_CFLAGS)
 tests_model_stress_rcu_LDADD = -lpthread
+tests_model_torture_rcu_SOURCES = $(MODEL_TORTURE_SOURCES) $(MODEL_SOURCES)
+tests_model_torture_rcu_CPPFLAGS = $(MODEL_CPPFLAGS)
+tests_model_torture_rcu_CFLAGS = $(MODEL_CFLAGS)
+tests_model_torture_rcu_LDFLAGS = $(MODEL_TORTURE_WRAP)
+tests_model_torture_rcu_LDADD = -lpthread
 
 if HAVE_CRITERION
 check_PROGRAMS += tests/model/test_model
@@ -38,11 +46,35 @@ tests_model_test_model_debug_CPPFLAGS = $(MODEL_CPPFLAGS) -USMM_DEBUG -DSMM_DEBU
 tests_model_test_model_debug_CFLAGS = $(MODEL_CFLAGS) $(CRITERION_CFLAGS)
 tests_model_test_model_debug_LDADD = $(CRITERION_LIBS)
 
-# Not a test: prints what the model costs.
-check_PROGRAMS += tests/bench/bench_model
-tests_bench_bench_model_SOURCES = tests/bench/bench_model.c $(MODEL_SOURCES)
-tests_bench_bench_model_CPPFLAGS = $(MODEL_CPPFLAGS)
-tests_bench_bench_model_CFLAGS = $(MODEL_CFLAGS) -O2
+# The model against the kernel. As a test of its own a short run.
+MODEL_DIFF_SOURCES = tests/model/kernel_diff.c tests/model/kd.h tests/model/kd_ops.c \
+	tests/model/kd_files.c tests/model/kd_exec.c tests/model/kd_compare.c \
+	tests/model/kd_run.c tests/model/kd_shrink.c tests/model/kd_print_c.c \
+	tests/model/ops.c tests/model/ops.h
+check_PROGRAMS += tests/model/kernel_diff
+TESTS += tests/model/kernel_diff
+tests_model_kernel_diff_SOURCES = $(MODEL_DIFF_SOURCES) $(MODEL_SOURCES)
+tests_model_kernel_diff_CPPFLAGS = $(MODEL_CPPFLAGS)
+tests_model_kernel_diff_CFLAGS = $(MODEL_CFLAGS) -O2
+
+.PHONY: check-kernel-diff
+check-kernel-diff: tests/model/kernel_diff
+	@OPS=$${OPS:-1000000} JOBS=$${JOBS:-2} tests/model/kernel_diff
+
+# The model alone, with too little memory. As a test of its own a short run.
+MODEL_STEPS_SOURCES = tests/model/steps.c tests/model/steps.h tests/model/ops.c \
+	tests/model/ops.h
+check_PROGRAMS += tests/model/model_steps tests/model/fuzz_model
+TESTS += tests/model/model_steps
+tests_model_model_steps_SOURCES = tests/model/model_steps.c $(MODEL_STEPS_SOURCES) \
+	$(MODEL_SOURCES)
+tests_model_model_steps_CPPFLAGS = $(MODEL_CPPFLAGS)
+tests_model_model_steps_CFLAGS = $(MODEL_CFLAGS)
+# A file or the standard input, for AFL; with --seeds it writes inputs to start from.
+tests_model_fuzz_model_SOURCES = tests/model/fuzz_model.c $(MODEL_STEPS_SOURCES) \
+	$(MODEL_SOURCES)
+tests_model_fuzz_model_CPPFLAGS = $(MODEL_CPPFLAGS)
+tests_model_fuzz_model_CFLAGS = $(MODEL_CFLAGS)
 
 # Sanitizer builds have objects of their own: compiled in one go, into their own directory.
 model_sanitized = \
@@ -56,10 +88,31 @@ model_sanitized = \
 		-o tests/model/sanitized/$$name $$sources $$libs && \
 	$$environment tests/model/sanitized/$$name
 
-.PHONY: check-asan check-tsan
+.PHONY: check-asan check-tsan check-model-steps check-fuzz
+check-model-steps:
+	@sanitize='-fsanitize=address,undefined -O2'; name=model_steps_asan; libs=; \
+	environment="env STEPS=$${STEPS:-50000000} JOBS=$${JOBS:-2}"; \
+	files='tests/model/model_steps.c $(MODEL_STEPS_SOURCES)'; $(model_sanitized)
+
+# Its corpus begins with what fuzz_model itself writes, and ends with the run.
+check-fuzz: tests/model/fuzz_model
+	@test -n '$(CLANG)' || { echo "check-fuzz needs clang" >&2; exit 1; }
+	@corpus=`mktemp -d` && trap 'rm -rf "$$corpus"' EXIT && \
+	$(MKDIR_P) tests/model/sanitized && \
+	tests/model/fuzz_model --seeds "$$corpus" && \
+	$(CLANG) $(MODEL_CPPFLAGS) -DSMM_LIBFUZZER -std=gnu11 $(URCU_CFLAGS) -g -O1 \
+		-fno-omit-frame-pointer -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -o tests/model/sanitized/fuzz_model_libfuzzer \
+		`for f in tests/model/fuzz_model.c $(MODEL_STEPS_SOURCES) $(MODEL_SOURCES); do \
+			case $$f in *.c) echo "$(top_srcdir)/$$f" ;; esac; done` && \
+	tests/model/sanitized/fuzz_model_libfuzzer -max_total_time=$(or $(SECONDS),60) \
+		-max_len=4096 -print_final_stats=1 "$$corpus"
+
 check-asan:
 	@sanitize=-fsanitize=address,undefined; name=stress_rcu_asan; libs=-lpthread; \
 	files='$(MODEL_STRESS_SOURCES)'; $(model_sanitized)
+	@sanitize=-fsanitize=address,undefined; name=torture_rcu_asan; \
+	libs='$(MODEL_TORTURE_WRAP) -lpthread'; files='$(MODEL_TORTURE_SOURCES)'; $(model_sanitized)
 # Criterion's runner leaks; the tests count the model's objects themselves.
 if HAVE_CRITERION
 	@sanitize=-fsanitize=address,undefined; name=test_model_asan; \
@@ -73,6 +126,11 @@ endif
 check-tsan:
 	@sanitize=-fsanitize=thread; name=stress_rcu_tsan; libs=-lpthread; \
 	files='$(MODEL_STRESS_SOURCES)'; $(model_sanitized)
+	@sanitize=-fsanitize=thread; name=torture_rcu_tsan; \
+	libs='$(MODEL_TORTURE_WRAP) -lpthread'; files='$(MODEL_TORTURE_SOURCES)'; $(model_sanitized)
 
 CLEANFILES += tests/model/sanitized/stress_rcu_asan tests/model/sanitized/stress_rcu_tsan \
-	tests/model/sanitized/test_model_asan tests/model/sanitized/test_base_asan
+	tests/model/sanitized/torture_rcu_asan tests/model/sanitized/torture_rcu_tsan \
+	tests/model/sanitized/test_model_asan tests/model/sanitized/test_base_asan \
+	tests/model/sanitized/model_steps_asan \
+	tests/model/sanitized/fuzz_model_libfuzzer

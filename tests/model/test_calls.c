@@ -182,10 +182,29 @@ Test(munmap, lengths_are_rounded_up)
 	EXPECT_MAP(mm, "  A");
 }
 
+Test(munmap, a_range_that_wraps_is_none)
+{
+	map_draw(mm, "AAAA");
+	mm_munmap(mm, AT(1), ~0UL);
+	mm_mprotect(mm, AT(1), -PAGES(1), PROT_READ, -1);
+	mm_madvise(mm, AT(1), -PAGES(1), MADV_DONTFORK);
+	mm_mlock(mm, AT(1), -PAGES(1), VM_LOCKED);
+	EXPECT_MAP(mm, "AAAA");
+}
+
+Test(mmap, failed_may_have_cut)
+{
+	struct mmap_call c = { .addr = AT(2), .len = PAGES(9), .flags = MAP_FIXED };
+
+	map_draw(mm, "AAAA RR");
+	mm_mmap_failed(mm, &c);
+	EXPECT_GUESSES(mm, "****");
+}
+
 Test(munmap, everything)
 {
 	map_draw(mm, "AARRNNXXAARRFFGGSSWW");
-	mm_munmap(mm, 0, ~0UL);
+	mm_munmap(mm, 0, PAGE_MASK);
 	EXPECT_MAP(mm, "");
 	cr_expect_eq(mm->map_count, 0);
 	cr_expect_eq(mm->total_vm, 0);
@@ -419,9 +438,23 @@ Test(mremap, dontunmap_leaves_an_unlocked_source)
 	mm_mremap(mm, AT(0), PAGES(2), AT(4), PAGES(2),
 		  MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
 	EXPECT_MAP(mm, "AA  LL");
-	/* The kernel goes on counting the source. */
+	/* The kernel's counter keeps what it was not told of, until fork. */
 	cr_expect_eq(mm->locked_vm, 4);
 	cr_expect_eq(mm->locked_lost, 2);
+	mm_dup(mm);
+	cr_expect_eq(mm->locked_vm, 0);
+}
+
+Test(mremap, a_move_of_several_that_failed_forgets_the_target)
+{
+	map_draw(mm, "AAU  AAA");
+	mm_mremap_failed(mm, AT(0), PAGES(3), AT(5), PAGES(3),
+			 MREMAP_MAYMOVE | MREMAP_FIXED);
+	EXPECT_MAP(mm, "AAU");
+	map_draw(mm, "     AAA");
+	mm_mremap_failed(mm, AT(0), PAGES(2), AT(5), PAGES(2),
+			 MREMAP_MAYMOVE | MREMAP_FIXED);
+	EXPECT_MAP(mm, "AAU  AAA");
 }
 
 Test(mremap, old_length_zero_makes_a_second_view)

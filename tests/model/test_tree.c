@@ -236,7 +236,7 @@ Test(memory, files_are_freed_with_their_last_area)
 		map_mmap(mm, i % 20, 4, i % 3 ? 'F' : 'G');
 		mm_mprotect(mm, AT(i % 20 + 1), PAGES(1), PROT_NONE, -1);
 	}
-	mm_munmap(mm, 0, ~0UL);
+	mm_munmap(mm, 0, PAGE_MASK);
 	rcu_reap(&mm->rcu);
 	rcu_reap(&mm->rcu);
 	for (int i = 0; i < NR_FILE_SIZES; i++)

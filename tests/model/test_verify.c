@@ -254,6 +254,9 @@ Test(verify, repair_ends_blindness)
 	cr_expect(mm->blind);
 	against("AA", true);
 	cr_expect(!mm->blind);
+	/* Who knows what has been called meanwhile. */
+	cr_expect(find_vma(mm, AT(0))->known & VMA_UNSURE_FLAGS);
+	cr_expect_neq(find_vma(mm, AT(0))->anon, 0);
 }
 
 Test(verify, shared_memory_gets_its_inode)
