@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/mm/fault_around.h"
 #include "tests/model/steps.h"
 
 #ifndef MAP_ANONYMOUS
@@ -456,8 +457,18 @@ static void readers_leave(void)
 			toggle_reader(i);
 }
 
+static bool plan_is_inside(const struct fault_plan *plan, unsigned long addr,
+			   const struct vm_area_struct *vma)
+{
+	unsigned long last = (addr & PAGE_MASK) + plan->count * plan->stride;
+
+	return plan->start <= addr && addr < plan->end && plan->start >= vma->vm_start &&
+	       plan->end <= vma->vm_end && last >= vma->vm_start && last < vma->vm_end;
+}
+
 static void look_up(struct byte_source *src)
 {
+	static struct fault_streams streams;
 	unsigned long addr = addr_of(src);
 	struct vm_area_struct *prev, *vma = find_vma_prev(&tight.mm, addr, &prev);
 	struct fault_plan plan;
@@ -465,11 +476,10 @@ static void look_up(struct byte_source *src)
 	if (vma != find_vma(&tight.mm, addr) || (vma && vma->vm_end <= addr) ||
 	    (prev && prev->vm_end > addr))
 		fail("find_vma");
-	if (handle_mm_fault(&tight.mm, addr, byte(src) & 1, 1 + below(src, 64), &plan) !=
-	    FAULT_ZERO)
+	if (handle_mm_fault(&tight.mm, addr, byte(src) & 1, below(src, 65), &streams,
+			    &plan) != FAULT_ZERO)
 		return;
-	if (!vma || plan.start > addr || plan.end <= addr || plan.start < vma->vm_start ||
-	    plan.end > vma->vm_end)
+	if (!vma || !plan_is_inside(&plan, addr, vma))
 		fail("fault plan");
 }
 
