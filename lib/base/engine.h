@@ -51,6 +51,8 @@ enum engine_op {
 	ENGINE_RELEASE,	   /* the same, but the areas stay ours to register again */
 	ENGINE_IMPORT,	   /* what the kernel calls the files of areas in [start, end) */
 	ENGINE_RESYNC,	   /* verify the whole model and repair it */
+	ENGINE_POOL_START, /* fill the pool before anything is asked of it */
+	ENGINE_POOL_STOP,  /* nobody uses the pool any more: it may be unmapped */
 	ENGINE_CREDS,	   /* every engine task takes over @creds */
 };
 

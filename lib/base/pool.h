@@ -11,8 +11,10 @@
  *
  * P1. Only the pages of [head, tail) are taken. @tail is published after the page is
  *     there: release by pool_filled(), acquire in pool_ready().
- * P2. The pool task gives pages back only after @closed, seen by whoever takes next, and
- *     not while @taking: Dekker, both sides store, full barrier, load.
+ * P2. Whoever needs the pool for himself alone sets his bit of @closed and waits until
+ *     the others have seen it: Dekker, each side stores, full barrier, loads. The pool
+ *     task so gives pages back, while the fault task is not @taking; a hook has the pool
+ *     ended (ENGINE_POOL_STOP), while neither is at work.
  */
 #ifndef SHADOWMM_BASE_POOL_H
 #define SHADOWMM_BASE_POOL_H
@@ -27,11 +29,15 @@ struct zero_pool {
 	unsigned long want;	 /* pages to keep ready; the fault task */
 	unsigned long installed; /* pages the program got so far; the fault task */
 	u32 taking;		 /* the fault task */
-	u32 closed;		 /* the pool task */
-	u32 bell;  /* a futex the fault task rings; 0: the pool task sleeps */
-	u32 tid;   /* of the pool task; the fault task */
-	bool keep; /* @want is the user's; set once */
+	u32 filling;		 /* the pool task */
+	u32 closed;		 /* POOL_CLOSED_*, their owners */
+	u32 bell;		 /* a futex that is rung; 0: the pool task sleeps */
+	u32 started;		 /* there is a pool task; who starts it */
+	bool keep;		 /* @want is the user's; set with @base */
 };
+
+#define POOL_CLOSED_IDLE 1 /* the pool task */
+#define POOL_CLOSED_STOP 2 /* the service task, until the hook is done */
 
 /* Pages that may be taken now. The fault task. */
 static inline unsigned long pool_ready(const struct zero_pool *p)
@@ -49,19 +55,19 @@ static inline unsigned long pool_page(const struct zero_pool *p, unsigned long n
 	return p->base + (at << PAGE_SHIFT);
 }
 
-/* The fault task; true if it may take, until pool_leave(). */
-static inline bool pool_enter(struct zero_pool *p)
+/* True if the caller may use the pool, until pool_leave(@busy), its own word. */
+static inline bool pool_enter(struct zero_pool *p, u32 *busy)
 {
-	__atomic_store_n(&p->taking, 1, __ATOMIC_SEQ_CST);
-	if (!__atomic_load_n(&p->closed, __ATOMIC_SEQ_CST))
+	__atomic_store_n(busy, 1, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&p->closed, __ATOMIC_SEQ_CST) && READ_ONCE(p->base))
 		return true;
-	__atomic_store_n(&p->taking, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(busy, 0, __ATOMIC_RELEASE);
 	return false;
 }
 
-static inline void pool_leave(struct zero_pool *p)
+static inline void pool_leave(u32 *busy)
 {
-	__atomic_store_n(&p->taking, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(busy, 0, __ATOMIC_RELEASE);
 }
 
 #endif

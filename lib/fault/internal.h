@@ -15,6 +15,11 @@ int pool_install(struct engine *e, unsigned long start, unsigned long end,
 /* @pages more have been installed: let the pool keep up with that. */
 void pool_tend(struct engine *e, unsigned long pages);
 
+/* Start the pool task, if there is none. Any task of smm-fault. */
+void pool_start(struct engine *e);
+/* Nobody uses the pool when this returns, until @closed is 0 again. The service task. */
+void pool_stop(struct engine *e);
+
 /* Where the fault task runs: on the processor of the thread that faults. */
 struct place {
 	int cpu;     /* we are bound to it; -1: not bound */

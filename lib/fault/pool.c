@@ -10,15 +10,35 @@
 #define WARM_UP	  256 /* pages the program must have got before we hold any */
 #define SHARE	  8   /* of what it got so far we hold at most one in so many */
 
-static void pool_start(struct engine *e)
+void pool_start(struct engine *e)
 {
-	long tid = sys_clone_task(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
-					  CLONE_THREAD | CLONE_SYSVSEM,
-				  e->stack_pool + sizeof(e->stack_pool), NULL, NULL,
-				  pool_task, e);
+	u32 none = 0;
 
+	if (!READ_ONCE(e->pool.base) || !(e->uffd_features & UFFD_FEATURE_MOVE) ||
+	    !__atomic_compare_exchange_n(&e->pool.started, &none, 1, false,
+					 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		return;
 	/* One attempt: without it every page is zeroed when it is asked for. */
-	e->pool.tid = tid > 0 ? (u32)tid : ~0U;
+	sys_clone_task(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+			       CLONE_SYSVSEM,
+		       e->stack_pool + sizeof(e->stack_pool), NULL, NULL, pool_task, e);
+}
+
+/* Pairs with sleep_until_wanted(). */
+static void ring(struct zero_pool *p)
+{
+	if (!__atomic_exchange_n(&p->bell, 1, __ATOMIC_SEQ_CST))
+		sys_futex(&p->bell, FUTEX_WAKE_PRIVATE, 1, NULL);
+}
+
+void pool_stop(struct engine *e)
+{
+	struct zero_pool *p = &e->pool;
+
+	__atomic_fetch_or(&p->closed, POOL_CLOSED_STOP, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&p->taking, __ATOMIC_SEQ_CST) ||
+	       __atomic_load_n(&p->filling, __ATOMIC_SEQ_CST))
+		sys_sched_yield();
 }
 
 void pool_tend(struct engine *e, unsigned long pages)
@@ -26,18 +46,16 @@ void pool_tend(struct engine *e, unsigned long pages)
 	struct zero_pool *p = &e->pool;
 
 	p->installed += pages;
-	if (!READ_ONCE(p->base) || !(e->uffd_features & UFFD_FEATURE_MOVE))
+	if (!READ_ONCE(p->base))
 		return;
 	if (!p->keep && p->installed >= WARM_UP)
 		WRITE_ONCE(p->want, min(p->installed / SHARE, p->pages));
 	if (!p->want)
 		return;
-	if (!p->tid)
+	if (!READ_ONCE(p->started))
 		pool_start(e);
-	/* Pairs with sleep_until_wanted(). */
-	if (pool_ready(p) < p->want / 2 &&
-	    !__atomic_exchange_n(&p->bell, 1, __ATOMIC_SEQ_CST))
-		sys_futex(&p->bell, FUTEX_WAKE_PRIVATE, 1, NULL);
+	if (pool_ready(p) < p->want / 2)
+		ring(p);
 }
 
 static int move(struct engine *e, unsigned long start, unsigned long end,
@@ -70,10 +88,11 @@ int pool_install(struct engine *e, unsigned long start, unsigned long end,
 	int ret;
 
 	*done = 0;
-	if (!p->tid || end - start < MOVE_FROM * PAGE_SIZE || !pool_enter(p))
+	if (!READ_ONCE(p->started) || end - start < MOVE_FROM * PAGE_SIZE ||
+	    !pool_enter(p, &p->taking))
 		return -ENOBUFS;
 	ret = move(e, start, end, done);
-	pool_leave(p);
+	pool_leave(&p->taking);
 	stat_add(e->stat->pool_moved, *done >> PAGE_SHIFT);
 	return ret;
 }

@@ -8,6 +8,7 @@
 
 #include "lib/base/string.h"
 #include "lib/fault/fault.h"
+#include "lib/fault/internal.h"
 #include "lib/mm/mm.h"
 #include "lib/sys/procmaps.h"
 #include "lib/sys/sockpath.h"
@@ -196,6 +197,12 @@ static long serve(struct engine *e)
 		return for_each_kernel_area(e, start, end, import_file, NULL);
 	case ENGINE_RESYNC:
 		return resync(e);
+	case ENGINE_POOL_START:
+		pool_start(e);
+		return 0;
+	case ENGINE_POOL_STOP:
+		pool_stop(e);
+		return 0;
 	case ENGINE_CREDS:
 		return follow_creds(e);
 	}

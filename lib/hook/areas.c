@@ -408,14 +408,12 @@ long hook_mlock(long nr, unsigned long *a)
 
 long hook_mlockall(long nr, unsigned long *a)
 {
-	bool model;
+	bool model = mmap_write_lock(0, ~0UL);
 	long ret;
 
 	/* Our pages would be locked too, and counted against the program's limit. */
-	if (nr == __NR_mlockall && (a[0] & MCL_CURRENT) &&
-	    READ_ONCE(smm.engine.pool.base))
-		engine_cycle();
-	model = mmap_write_lock(0, ~0UL);
+	if (model && nr == __NR_mlockall && (a[0] & MCL_CURRENT))
+		pool_drop();
 	ret = count(CALL(nr, a));
 	if (model && !ret)
 		mm_mlockall(&smm.mm, nr == __NR_mlockall ? (int)a[0] : 0);

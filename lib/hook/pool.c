@@ -64,8 +64,9 @@ void pool_provide(unsigned long bytes)
 	e->pool.keep = e->opt.pool != POOL_AUTO;
 	e->pool.pages = size >> PAGE_SHIFT;
 	WRITE_ONCE(e->pool.want, e->pool.keep ? e->pool.pages : 0);
-	/* Pairs with pool_tend(). */
-	__atomic_store_n(&e->pool.base, (unsigned long)addr, __ATOMIC_RELEASE);
+	__atomic_store_n(&e->pool.base, (unsigned long)addr, __ATOMIC_SEQ_CST);
+	if (e->pool.keep)
+		engine_request(ENGINE_POOL_START, 0, 0, 0);
 }
 
 void pool_forget(void)
@@ -74,12 +75,28 @@ void pool_forget(void)
 	smm.pool_refused = false;
 }
 
+static void unmap(unsigned long base, unsigned long size)
+{
+	if (base && model_prepare(base, size) && !sys_munmap(base, size))
+		mm_munmap(&smm.mm, base, size);
+}
+
 void pool_unmap(void)
 {
 	unsigned long base = smm.engine.pool.base;
 	unsigned long size = smm.engine.pool.pages << PAGE_SHIFT;
 
 	pool_forget();
-	if (base && model_prepare(base, size) && !sys_munmap(base, size))
-		mm_munmap(&smm.mm, base, size);
+	unmap(base, size);
+}
+
+void pool_drop(void)
+{
+	struct zero_pool *p = &smm.engine.pool;
+
+	if (!p->base || engine_request(ENGINE_POOL_STOP, 0, 0, 0))
+		return;
+	unmap(p->base, p->pages << PAGE_SHIFT);
+	p->base = p->want = p->head = p->tail = 0;
+	__atomic_store_n(&p->closed, 0, __ATOMIC_SEQ_CST);
 }

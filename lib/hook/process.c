@@ -28,16 +28,6 @@ static void engine_restart(void)
 	life_unlock();
 }
 
-void engine_cycle(void)
-{
-	if (!engine_is_ours())
-		return;
-	life_lock();
-	engine_stop();
-	life_unlock();
-	engine_restart();
-}
-
 static bool engine_end(void)
 {
 	if (!life_lock_timeout(END_TIMEOUT_MS))

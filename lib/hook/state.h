@@ -66,8 +66,6 @@ void engine_stop(void);
 /* The program is about to do something that it could not, or could see, with an engine
  * beside it: end the engine for the rest of this image's life. Takes both locks. */
 void engine_retire(const char *why);
-/* End the engine and start a new one, which holds nothing yet. Takes both locks. */
-void engine_cycle(void);
 /*
  * Have the service task do @op over [start, end) and wait for it. Caller holds mmap_lock.
  * Returns the task's answer, or -ESRCH if there is no engine to ask.
@@ -94,6 +92,8 @@ void pool_provide(unsigned long bytes);
 void pool_forget(void);
 /* The engine has ended: unmap its pool. Caller holds mmap_lock. */
 void pool_unmap(void);
+/* End the pool of a living engine; there may be another later. Caller holds mmap_lock. */
+void pool_drop(void);
 /* A mapping of our own, for the model. Caller holds mmap_lock and has prepared it. */
 void note_own_mapping(unsigned long addr, unsigned long len, unsigned long prot,
 		      unsigned long flags);

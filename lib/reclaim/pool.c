@@ -17,8 +17,7 @@
 #define MADV_POPULATE_WRITE 23 /* since 5.14 */
 #endif
 
-/* Fill some pages after @tail. False: there are enough, or no memory. */
-static bool fill(struct engine *e)
+static bool populate(struct engine *e)
 {
 	struct zero_pool *p = &e->pool;
 	unsigned long want = min(READ_ONCE(p->want), p->pages);
@@ -40,12 +39,26 @@ static bool fill(struct engine *e)
 	return true;
 }
 
+/* Fill some pages after @tail. False: there are enough, or no memory. */
+static bool fill(struct engine *e)
+{
+	bool more;
+
+	if (!pool_enter(&e->pool, &e->pool.filling))
+		return false;
+	more = populate(e);
+	pool_leave(&e->pool.filling);
+	return more;
+}
+
 /* Nothing was taken for a while: the memory is more use to others. */
 static void give_back(struct engine *e)
 {
 	struct zero_pool *p = &e->pool;
 
-	__atomic_store_n(&p->closed, 1, __ATOMIC_SEQ_CST);
+	if (!pool_enter(p, &p->filling))
+		return;
+	__atomic_fetch_or(&p->closed, POOL_CLOSED_IDLE, __ATOMIC_SEQ_CST);
 	while (__atomic_load_n(&p->taking, __ATOMIC_SEQ_CST))
 		sys_sched_yield();
 	stat_add(e->stat->pool_given_back, p->tail - p->head);
@@ -53,7 +66,8 @@ static void give_back(struct engine *e)
 	/* Nobody takes: the other side's number is ours to set. */
 	WRITE_ONCE(p->head, p->tail);
 	WRITE_ONCE(p->want, 0);
-	__atomic_store_n(&p->closed, 0, __ATOMIC_SEQ_CST);
+	__atomic_fetch_and(&p->closed, ~(u32)POOL_CLOSED_IDLE, __ATOMIC_SEQ_CST);
+	pool_leave(&p->filling);
 }
 
 /* Until the bell rings. False: it has not for IDLE_MS. */
