@@ -9,6 +9,7 @@
 #include "lib/sys/sys.h"
 
 #define JMP_LEN	    5
+#define SITE_REACH  32	/* bytes from a site's address that say what it is */
 #define NR_SITES    512 /* in the library; glibc has about 60 */
 #define CHUNK_SIZE  (64UL << 10)
 #define CHUNK_SITES ((CHUNK_SIZE - sizeof(struct site_chunk)) / sizeof(struct site))
@@ -202,8 +203,8 @@ int patch_known(unsigned long start, unsigned long end, unsigned long prot,
 	for (unsigned int i = 0; i < nr && offset[i] < end - start - 1; i++) {
 		unsigned long addr = start + offset[i];
 
-		done += scan_next(addr, start, addr + 2, &m) &&
-			!patch_site(&m, start, end, prot);
+		done += scan_next(addr, start, min(addr + SITE_REACH, end), &m) &&
+			m.addr == addr && !patch_site(&m, start, end, prot);
 	}
 	stat_add(stat->sites, done);
 	err = patch_unlock();

@@ -34,7 +34,8 @@ int patch_init(struct smm_stat *stat);
 int patch_range(unsigned long start, unsigned long end, unsigned long prot);
 /*
  * The same for a text whose sites are known: their offsets from @start. Returns how many
- * of the @nr were there; if that is not all, scan it.
+ * of the @nr were there; if that is not all, scan it. Uses vector registers: for the
+ * constructor, which is called like any function.
  */
 int patch_known(unsigned long start, unsigned long end, unsigned long prot,
 		const u32 *offset, unsigned int nr);

@@ -155,13 +155,25 @@ class Bench:
         for batch in (1, 64):
             self.floor(row, f"  floor, {batch} pages a fault",
                        [str(PROGRAMS / "floor"), str(batch)], 5, 1e-6)
+        self.warm(touch)
         for index, which in enumerate(("median", "99th percentile")):
-            self.both(f"random touch, {which}", "us", 7,
-                      lambda env, index=index: self.output([touch, "random", "2000"],
-                                                           env)[index] / 1e3)
+            row = self.both(f"random touch, {which}", "us", 7,
+                            lambda env, index=index: self.output([touch, "random", "2000"],
+                                                                 env)[index] / 1e3)
+            if not index:
+                self.floor(row, "  floor, 1 page, one fault", [str(PROGRAMS / "floor"), "1"], 3,
+                           1e-3 / (1 << 18))
         self.both("shell runs /bin/true 200x", "ms", 7,
                   lambda env: self.seconds(["sh", "-c", SPAWN_LOOP], env) * 1e3)
         self.whole_programs()
+
+    def warm(self, touch):
+        """The pool filled beforehand, and the kernel's huge pages beside it."""
+        row = self.both("first touch of 64 MiB, pool", "ms", 11,
+                        lambda env: self.output([touch, "warm"],
+                                                dict(env, SHADOWMM_POOL="67108864"))[0] / 1e6,
+                        "ratio 0.2")
+        self.floor(row, "  kernel, huge pages", [touch, "huge"], 11, 1e-6)
 
     def whole_programs(self):
         if not any(name.startswith(self.arguments.only) for name in WHOLE):

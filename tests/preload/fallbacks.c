@@ -10,11 +10,14 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -263,6 +266,74 @@ Test(fallbacks, one_line_for_a_tree)
 Test(fallbacks, no_line_when_quiet)
 {
 	nobody_pipeline("SHADOWMM_QUIET=1", 0);
+}
+
+/* --- sites that are remembered ----------------------------------------------------- */
+
+#define NR_BYTES 1136 /* sizeof(struct site_list), lib/hook/sitecache.h */
+
+/* "... 65 call sites patched, ..." of a start, and who remembers it afterwards. */
+static int sites_patched(glob_t *remembered)
+{
+	const struct how how = { .env = { "SHADOWMM_VERBOSE=1" } };
+	const char *argv[] = { "/bin/true", NULL }, *comma;
+	int sites = -1;
+
+	capture(&under, &how, argv);
+	cr_assert_eq(under.status, 0);
+	comma = strchr(under.err, ',');
+	cr_assert(comma && sscanf(comma, ", %d call sites patched", &sites) == 1, "%s",
+		  under.err);
+	cr_assert_eq(glob(scratch_path("run/shadowmm/sites-*"), 0, NULL, remembered), 0);
+	return sites;
+}
+
+/* Overwrites the @len bytes at @offset of the file. */
+static void damage(const char *path, off_t offset, size_t len)
+{
+	static const char junk[NR_BYTES] = { 1, 2, 3 };
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(pwrite(fd, junk, len, offset), (ssize_t)len);
+	cr_assert_eq(close(fd), 0);
+}
+
+static ino_t inode(const char *path)
+{
+	struct stat st;
+
+	cr_assert_eq(stat(path, &st), 0, "%s", path);
+	return st.st_ino;
+}
+
+Test(fallbacks, remembered_sites_are_as_good_as_found_ones)
+{
+	char dir[256];
+	glob_t files;
+	ino_t before;
+	int sites;
+
+	snprintf(dir, sizeof(dir), "%s", scratch_path("run/shadowmm"));
+	cr_assert(mkdir(dir, 0700) == 0 || errno == EEXIST);
+	sites = sites_patched(&files);
+	cr_assert(sites > 0 && files.gl_pathc == 1);
+	before = inode(files.gl_pathv[0]);
+	cr_expect_eq(sites_patched(&files), sites);
+	cr_expect_eq(inode(files.gl_pathv[0]), before, "it was not believed");
+	/* Another key; places that are none, one of them outside; not all of it. */
+	damage(files.gl_pathv[0], 16, 8);
+	cr_expect_eq(sites_patched(&files), sites);
+	damage(files.gl_pathv[0], NR_BYTES - 1024, 64);
+	cr_expect_eq(sites_patched(&files), sites);
+	cr_assert_eq(truncate(files.gl_pathv[0], 100), 0);
+	cr_expect_eq(sites_patched(&files), sites);
+	/* Others may write there: nothing is read from it, and nothing left. */
+	cr_assert_eq(chmod(dir, 0777), 0);
+	before = inode(files.gl_pathv[0]);
+	damage(files.gl_pathv[0], 16, 8);
+	cr_expect_eq(sites_patched(&files), sites);
+	cr_expect_eq(inode(files.gl_pathv[0]), before);
 }
 
 /* --- bad values -------------------------------------------------------------------- */
