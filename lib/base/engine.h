@@ -103,7 +103,7 @@ struct mm_birth {
 #define ENGINE_STACK_CTL     (96 * 1024)
 #define ENGINE_STACK_FAULT   (16 * 1024)
 #define ENGINE_STACK_SERVICE (32 * 1024)
-#define ENGINE_STACK_POOL    (8 * 1024)
+#define ENGINE_STACK_POOL    (16 * 1024)
 
 struct engine {
 	struct mm_struct *mm;	 /* set once */

@@ -22,11 +22,12 @@
 #include "lib/base/compiler.h"
 
 struct zero_pool {
-	unsigned long base;	 /* 0: there is none. A hook, before the pool task */
-	unsigned long pages;	 /* of the ring. The same */
-	unsigned long head;	 /* pages ever taken; the fault task, or see P2 */
-	unsigned long tail;	 /* pages ever filled; the pool task */
-	unsigned long want;	 /* pages to keep ready; the fault task */
+	unsigned long base;  /* 0: there is none. A hook, before the pool task */
+	unsigned long pages; /* of the ring. The same */
+	unsigned long head;  /* pages ever taken; the fault task, or see P2 */
+	unsigned long tail;  /* pages ever filled; the pool task */
+	unsigned long want;  /* pages to keep ready; the fault task */
+	unsigned long most;  /* @want is never above it; the pool task, at its start */
 	unsigned long installed; /* pages the program got so far; the fault task */
 	u32 taking;		 /* the fault task */
 	u32 filling;		 /* the pool task */

@@ -54,7 +54,7 @@ void pool_tend(struct engine *e, unsigned long pages)
 		return;
 	if (!READ_ONCE(p->started))
 		pool_start(e);
-	if (pool_ready(p) < p->want / 2)
+	if (pool_ready(p) < min(p->want, READ_ONCE(p->most)) / 2)
 		ring(p);
 }
 

@@ -20,7 +20,7 @@
 static bool populate(struct engine *e)
 {
 	struct zero_pool *p = &e->pool;
-	unsigned long want = min(READ_ONCE(p->want), p->pages);
+	unsigned long want = min(READ_ONCE(p->want), p->most);
 	unsigned long ready = p->tail - READ_ONCE(p->head), run, addr, n;
 
 	if (ready >= want)
@@ -84,6 +84,15 @@ static bool sleep_until_wanted(struct zero_pool *p, bool has_pages)
 	return ret != -ETIMEDOUT;
 }
 
+/* Nothing is held against a limit of memory but what the user asked for, and of that no
+ * more than the machine has to spare. */
+static void find_limit(struct zero_pool *p)
+{
+	unsigned long most = min(p->pages, memory_to_spare() >> PAGE_SHIFT);
+
+	WRITE_ONCE(p->most, !p->keep && memory_is_limited() ? 0 : most);
+}
+
 void pool_task(void *arg)
 {
 	struct engine *e = arg;
@@ -92,6 +101,7 @@ void pool_task(void *arg)
 
 	sys_prctl(PR_SET_NAME, "smm-pool", 0, 0, 0);
 	sys_setpriority(PRIO_PROCESS, 0, NICE);
+	find_limit(p);
 	for (;;) {
 		while (fill(e))
 			;

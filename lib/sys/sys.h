@@ -109,6 +109,7 @@ sys_call6(long nr, unsigned long a, unsigned long b, unsigned long c, unsigned l
 #define sys_sched_setaffinity(pid, n, mask) \
 	sys_call3(__NR_sched_setaffinity, pid, n, mask)
 #define sys_setpriority(which, who, nice) sys_call3(__NR_setpriority, which, who, nice)
+#define sys_sysinfo(info)		  sys_call1(__NR_sysinfo, info)
 #define sys_sched_yield()		  sys_call0(__NR_sched_yield)
 #define sys_pidfd_open(pid, flags)	  sys_call2(__NR_pidfd_open, pid, flags)
 #define sys_kcmp(p1, p2, type, a, b)	  sys_call5(__NR_kcmp, p1, p2, type, a, b)

@@ -143,6 +143,77 @@ Test(fallbacks, pool_filled_at_once)
 	same_one("fork_data", NULL, "SHADOWMM_POOL=67108864");
 }
 
+/* --- a limit of memory --- */
+
+static char group[512]; /* a control group of ours with 256 MiB */
+
+static bool write_to(const char *name, const char *text)
+{
+	char path[600];
+	int fd;
+	bool ok;
+
+	snprintf(path, sizeof(path), "%s/%s", group, name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* Version 1 or 2, wherever this one has memory.  */
+static bool make_group(void)
+{
+	char line[300], *path;
+	FILE *f = fopen("/proc/self/cgroup", "re");
+
+	cr_assert(f);
+	while (fgets(line, sizeof(line), f)) {
+		bool v1 = strstr(line, ":memory:");
+
+		path = strrchr(line, ':') + 1;
+		path[strcspn(path, "\n")] = '\0';
+		snprintf(group, sizeof(group), "/sys/fs/cgroup%s%s/smm-test-%d",
+			 v1 ? "/memory" : "", path, (int)getpid());
+		if ((v1 || strstr(line, "0::") == line) && mkdir(group, 0755) == 0) {
+			if (write_to(v1 ? "memory.limit_in_bytes" : "memory.max",
+				     "268435456"))
+				break;
+			rmdir(group);
+		}
+		group[0] = '\0';
+	}
+	fclose(f);
+	return group[0];
+}
+
+static void enter_group(void)
+{
+	if (!write_to("cgroup.procs", "0"))
+		_exit(125);
+}
+
+Test(fallbacks, no_pool_below_a_limit_of_memory)
+{
+	const struct how how = { .before = enter_group, .env = { "SHADOWMM_QUIET=1" } };
+	const char *argv[] = { scratch_path("looked_at"), NULL };
+	const struct how ask = { .plain = true };
+	char pid[16];
+	const char *stat[] = { scratch_path("shadowmm"), "stat", "--json", pid, NULL };
+	struct live l;
+
+	if (!make_group())
+		cr_skip_test("no control group for memory can be made here");
+	live_start(&l, &how, argv);
+	live_command(&l, 0, "ready");
+	live_command(&l, 'n', "new memory");
+	snprintf(pid, sizeof(pid), "%d", (int)l.pid);
+	capture(&under, &ask, stat);
+	cr_expect(strstr(under.out, "\"pool_filled\":0,"), "%s", under.out);
+	cr_expect(live_end(&l) == 0);
+	cr_expect_eq(rmdir(group), 0, "%s: %s", group, strerror(errno));
+}
+
 static void limit_address_space(void)
 {
 	const struct rlimit limit = { 4UL << 30, 4UL << 30 };
