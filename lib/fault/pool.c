@@ -6,7 +6,7 @@
 #include "lib/sys/sys.h"
 #include "lib/sys/uffd.h"
 
-#define MOVE_FROM 4   /* pages: below, zeroing them here is cheaper */
+#define MOVE_FROM 64  /* pages: what was zeroed elsewhere is in no cache here */
 #define WARM_UP	  256 /* pages the program must have got before we hold any */
 #define SHARE	  8   /* of what it got so far we hold at most one in so many */
 

@@ -5,14 +5,16 @@
  *	[start ....... end)x		forward: x is the page after what was installed
  *	x[start ....... end)		backward
  *	o    o    o    x		strided: x is as far from the last as that was
+ *	[start ....... end)  x		near: the stream goes on from there
  *	[..)      x       [...)		none of them: a new stream
  *
- * A stream that goes on doubles its window, up to a quarter of its length. One that does
- * not makes the first windows of its area smaller: 16 pages, 4, 1.
+ * A stream that goes on in order doubles its window, up to a quarter of its length. A new
+ * one makes the windows with which streams of its area begin smaller: 64 pages, 16, 4, 1.
  */
 #include "lib/base/string.h"
 #include "lib/mm/fault_around.h"
 
+#define NEAR	    (256 * PAGE_SIZE)
 #define STRIDE_MAX  64U /* pages ahead of a strided stream */
 #define MISSES_MAX  8
 #define FIRST_STACK 2 /* pages: of a thread's stack little is used */
@@ -105,10 +107,21 @@ static unsigned int first_window(const struct vm_area_struct *vma)
 		vma->vm_flags & VM_NOHUGEPAGE ? FIRST_STACK : FAULT_AROUND_FIRST;
 	unsigned int misses = vma->stat ? vma->stat->misses : 0;
 
-	if (vma->stat && misses < MISSES_MAX)
-		vma->stat->misses++;
 	first >>= min(2 * misses, 31U);
 	return max(first, 1U);
+}
+
+/* The stream begins (again) at the page of the fault. */
+static void begin_here(struct fault_stream *s, const struct vm_area_struct *vma,
+		       struct fault_plan *plan)
+{
+	unsigned long len;
+
+	s->window = first_window(vma);
+	len = (unsigned long)s->window << PAGE_SHIFT;
+	plan->end = plan->start + min(len, vma->vm_end - plan->start);
+	s->start = s->last = plan->start;
+	s->end = plan->end;
 }
 
 /* How far the page is from the last one that faulted in the same area; 0: no other. */
@@ -144,16 +157,31 @@ static struct fault_stream *new_stream(struct fault_streams *streams,
 {
 	unsigned long stride = stride_from(streams, vma, plan->start);
 	struct fault_stream *s = least_recently_used(streams);
-	unsigned long len;
 
-	*s = (struct fault_stream){ .start = plan->start,
-				    .last = plan->start,
-				    .stride = stride,
-				    .window = first_window(vma) };
-	len = (unsigned long)s->window << PAGE_SHIFT;
-	plan->end = plan->start + min(len, vma->vm_end - plan->start);
-	s->end = plan->end;
+	*s = (struct fault_stream){ .stride = stride };
+	begin_here(s, vma, plan);
+	if (vma->stat && vma->stat->misses < MISSES_MAX)
+		vma->stat->misses++;
 	return s;
+}
+
+static struct fault_stream *stream_near(struct fault_streams *streams,
+					const struct vm_area_struct *vma,
+					struct fault_plan *plan)
+{
+	unsigned long page = plan->start;
+
+	for (int i = 0; i < NR_STREAMS; i++) {
+		struct fault_stream *s = &streams->s[i];
+
+		if (s->start == s->end || page + NEAR < s->start || page >= s->end + NEAR)
+			continue;
+		s->stride = page - s->last;
+		s->hits = 0;
+		begin_here(s, vma, plan);
+		return s;
+	}
+	return NULL;
 }
 
 void fault_around(struct fault_streams *streams, const struct vm_area_struct *vma,
@@ -170,6 +198,8 @@ void fault_around(struct fault_streams *streams, const struct vm_area_struct *vm
 	if (s)
 		went_on(vma);
 	else
+		s = stream_near(streams, vma, plan);
+	if (!s)
 		s = new_stream(streams, vma, plan);
 	s->used = ++streams->clock;
 }

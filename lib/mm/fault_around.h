@@ -12,7 +12,7 @@
 
 #include "lib/mm/mm.h"
 
-#define FAULT_AROUND_FIRST 16 /* pages of the first window in an area */
+#define FAULT_AROUND_FIRST 64 /* pages of the first window in an area */
 #define NR_STREAMS	   16
 
 /* Faults that follow each other. Addresses in bytes. */
