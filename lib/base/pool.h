@@ -10,7 +10,7 @@
  * base + n % pages.
  *
  * P1. Only the pages of [head, tail) are taken. @tail is published after the page is
- *     there: release by pool_filled(), acquire in pool_ready().
+ *     there: release by populate(), acquire in pool_ready().
  * P2. Whoever needs the pool for himself alone sets his bit of @closed and waits until
  *     the others have seen it: Dekker, each side stores, full barrier, loads. The pool
  *     task so gives pages back, while the fault task is not @taking; a hook has the pool

@@ -44,7 +44,8 @@ static bool find_area(const char *path, unsigned long addr, struct area_desc *fo
 		hit = addr ? addr >= d.start && addr < d.end
 			   : d.ino == found->ino && d.major == found->major &&
 				      d.minor == found->minor;
-	*found = d;
+	if (hit)
+		*found = d;
 	procmaps_close(p);
 	return hit;
 }

@@ -105,14 +105,15 @@ static unsigned long event_page(const struct uffd_msg *msg)
 	return msg->arg.pagefault.address & PAGE_MASK;
 }
 
-/* The pages of a strided stream that come next. Nobody waits for them. */
+/*
+ * The pages of a strided stream that come next. No faulter waits for them, so whoever
+ * drops or unmaps memory meanwhile must: the busy range stays everything.
+ */
 static void install_strided(struct engine *e, unsigned long page,
 			    const struct fault_plan *plan)
 {
 	for (unsigned int i = 0; i < plan->count; i++) {
 		page += plan->stride;
-		WRITE_ONCE(e->busy_start, page);
-		WRITE_ONCE(e->busy_end, page + PAGE_SIZE);
 		if (install_zero_pages(e, page, page + PAGE_SIZE, plan->stat))
 			break;
 	}

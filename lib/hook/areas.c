@@ -342,7 +342,7 @@ bool advice_changes_areas(int advice)
 /*
  * Pages come and go without the list of areas noticing, and MADV_POPULATE_WRITE waits for
  * our own fault task: no lock. What the caller drops must stay dropped: a fault of his
- * that is answered already may still be followed by pages installed ahead.
+ * that is answered already may still be followed by further pages.
  */
 static long advise_pages(unsigned long *a)
 {

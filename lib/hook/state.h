@@ -78,7 +78,7 @@ bool engine_is_ours(void);
  * Wait until the fault task installs nothing in [start, end), which has been unmapped
  * (and the model knows) or is about to be emptied. Otherwise a late page could appear
  * where the program must find none (an area of its own userfaultfd, mincore()). The fault
- * task waits for nobody; what it does ahead it gives up when the model changes.
+ * task waits for nobody.
  */
 void engine_wait_range(unsigned long start, unsigned long end);
 /* Register what the model wants registered in [start, end). Caller holds mmap_lock. */
