@@ -72,11 +72,14 @@ struct engine_options {
 	bool own;		   /* page eligible areas ourselves */
 	bool quiet, verbose, mark; /* SHADOWMM_QUIET, _VERBOSE, _MARK */
 	bool verify_flags;	   /* SHADOWMM_VERIFY_FLAGS: at exit, by smaps */
-	bool intercept_all;	   /* Syscall User Dispatch */
-	unsigned int around;	   /* pages, 1..512; 0: adaptive */
-	unsigned long pool;	   /* bytes of the pool, or POOL_AUTO; 0: none */
-	unsigned long min_own;	   /* bytes */
-	char verify_at_exit[512];  /* path or "" */
+	unsigned long
+		wake_at;     /* bytes of new memory that end the sleep; 0: do not sleep */
+	bool intercept_all;  /* Syscall User Dispatch */
+	unsigned int around; /* pages, 1..512; 0: adaptive */
+	unsigned long pool;  /* bytes of the pool, or POOL_AUTO; 0: none */
+	unsigned long min_own;	  /* bytes */
+	char verify_at_exit[512]; /* path or "" */
+	u32 uid;		  /* effective, when @socket_dir was chosen */
 	char socket_dir[96];
 };
 
@@ -123,6 +126,9 @@ struct engine {
 	int ctl_pid;   /* kernel, at clone; 0 none */
 	int fault_pid; /* kernel, at clone; 0 none */
 	int service_tid;
+	/* No engine until the process has grown; hooks. Read and, @said, written by
+	 * engines of its children (ctl/control.c). */
+	bool asleep;
 	bool said; /* a fork child: its parent has said why, or had nothing to */
 	const char *degraded; /* why we run with less, or NULL; static string */
 	long degraded_err;    /* -errno that goes with it, or 0 */

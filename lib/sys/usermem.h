@@ -11,4 +11,11 @@
  */
 int read_user(void *dst, unsigned long addr, size_t n);
 
+/*
+ * The same from, and to, the memory of process @pid, which may be another one. Never by
+ * other means than process_vm_readv(2): -EPERM, -ENOSYS, -ESRCH as that says.
+ */
+int read_process(int pid, void *dst, unsigned long addr, size_t n);
+int write_process(int pid, unsigned long addr, const void *src, size_t n);
+
 #endif

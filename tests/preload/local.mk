@@ -93,6 +93,12 @@ tests_preload_fallbacks_SOURCES = tests/preload/fallbacks.c tests/preload/captur
 	tests/preload/capture.h
 tests_preload_fallbacks_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 tests_preload_fallbacks_LDADD = $(CRITERION_LIBS)
+check_PROGRAMS += tests/preload/asleep
+TESTS += tests/preload/asleep
+tests_preload_asleep_SOURCES = tests/preload/asleep.c tests/preload/capture.c \
+	tests/preload/capture.h
+tests_preload_asleep_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
+tests_preload_asleep_LDADD = $(CRITERION_LIBS)
 check_PROGRAMS += tests/preload/looking
 TESTS += tests/preload/looking
 tests_preload_looking_SOURCES = tests/preload/looking.c tests/preload/capture.c \

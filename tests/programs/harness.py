@@ -254,7 +254,8 @@ def environment(runtime_dir, extra=None):
     for name in list(env):
         if name.startswith("SHADOWMM_") and name != "SHADOWMM_INTERCEPT":
             del env[name]
-    env.update(LC_ALL="C", TZ="UTC", SHADOWMM_QUIET="1", XDG_RUNTIME_DIR=str(runtime_dir))
+    env.update(LC_ALL="C", TZ="UTC", SHADOWMM_QUIET="1",
+               SHADOWMM_START="now", XDG_RUNTIME_DIR=str(runtime_dir))
     # A version manager's python3 is a shell script that looks for the real one.
     env["PATH"] = os.path.dirname(os.path.realpath(sys.executable)) + ":" + env["PATH"]
     env.update(extra or {})

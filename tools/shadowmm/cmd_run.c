@@ -23,6 +23,9 @@ const char cmd_run_options[] =
 	"  --fault-around=N       pages brought in per fault: auto, off, or 1 to 512\n"
 	"  --pool=SIZE            hold SIZE bytes of zeroed pages ready: auto, off, or "
 	"(k, m, g)\n"
+	"  --start=WHEN           manage a process from its start (now), or when it has "
+	"this\n"
+	"                         much new memory (SIZE; auto: 2m)\n"
 	"  --min-own=SIZE         page only areas of at least SIZE bytes (k, m, g)\n"
 	"  --verify-at-exit FILE  append a line to FILE when a process ends\n"
 	"  --quiet                say nothing about running with less\n"
@@ -34,6 +37,7 @@ enum {
 	OPT_FAULT_AROUND,
 	OPT_MIN_OWN,
 	OPT_POOL,
+	OPT_START,
 	OPT_VERIFY,
 	OPT_QUIET,
 };
@@ -42,6 +46,7 @@ static const struct option options[] = {
 	{ "intercept", required_argument, NULL, OPT_INTERCEPT },
 	{ "policy", required_argument, NULL, OPT_POLICY },
 	{ "fault-around", required_argument, NULL, OPT_FAULT_AROUND },
+	{ "start", required_argument, NULL, OPT_START },
 	{ "pool", required_argument, NULL, OPT_POOL },
 	{ "min-own", required_argument, NULL, OPT_MIN_OWN },
 	{ "verify-at-exit", required_argument, NULL, OPT_VERIFY },
@@ -153,6 +158,13 @@ static int set_verify(const char *value)
 	return set_env("SHADOWMM_VERIFY_AT_EXIT", path);
 }
 
+static int set_start(const char *value)
+{
+	if (!strcmp(value, "now") || !strcmp(value, "auto"))
+		return set_env("SHADOWMM_START", value);
+	return set_size("start", "SHADOWMM_START", value);
+}
+
 static int set_option(int opt, char **argv)
 {
 	switch (opt) {
@@ -167,6 +179,8 @@ static int set_option(int opt, char **argv)
 		return set_size("min-own", "SHADOWMM_MIN_OWN", optarg);
 	case OPT_POOL:
 		return set_pool(optarg);
+	case OPT_START:
+		return set_start(optarg);
 	case OPT_VERIFY:
 		return set_verify(optarg);
 	case OPT_QUIET:
