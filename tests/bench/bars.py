@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import churn
 import programs
+import start
 from rows import OURS
 from touch import FLOOR, HUGE, KERNEL, POOL
 
@@ -37,6 +38,11 @@ def touch_bars(rows):
                     row.extra.get("threads")) == ("sequential", mib, 1):
                 yield Bar(f"{row.name}: {column} faster than {reference}, times",
                           1 / row.ratio(column, reference), False, limit)
+    for row in rows:
+        if (row.name == "first touch random 64 MiB" and row.extra["threads"] == 1
+                and FLOOR in row.columns):
+            yield Bar("random pass over 64 MiB: shadowmm / floor", row.ratio(OURS, FLOOR), True,
+                      1.15)
 
 
 def latency_bars(rows):
@@ -47,9 +53,9 @@ def latency_bars(rows):
 
 def two_bars(rows):
     for row in rows:
-        if row.name == "start /bin/true":
+        if row.name == start.TRUE:
             yield Bar(f"{row.name}: more, ms", row.more(), True, 0.7)
-        if row.name.startswith("shell runs") and row.name.endswith("x"):
+        if row.extra.get("shell") == "wall":
             yield Bar(f"{row.name}: times", row.ratio(), True, 1.3)
         if row.name in [f"mmap+munmap {label}" for label in churn.PAIRS]:
             yield Bar(f"{row.name}: times", row.ratio(), True, 1.5)

@@ -2,16 +2,23 @@
 """Programs that are over before they began: /bin/true, alone and from a shell."""
 
 import table
+from rows import Row
 
 SECTION = "start"
+TRUE, SHELL = "start /bin/true", "shell runs /bin/true"
 LOOP = "i=0; while [ $i -lt {} ]; do /bin/true; i=$((i + 1)); done"
 
 
 def measure(bench):
-    bench.both(SECTION, "start /bin/true", "ms", 100,
+    bench.both(SECTION, TRUE, "ms", 100,
                lambda env: bench.usage(["/bin/true"], env).wall, table.two)
+    if not bench.wanted(SHELL):
+        return
     count = bench.size(1000, 200, 3)
-    loop = ["sh", "-c", LOOP.format(count)]
-    for name, what in (("", "wall"), (", CPU", "cpu")):
-        bench.both(SECTION, f"shell runs /bin/true {count}x{name}", "ms", 9,
-                   lambda env, what=what: getattr(bench.usage(loop, env), what), table.two)
+    argv = ["sh", "-c", LOOP.format(count)]
+    runs = bench.rounds(9, {way: lambda env=env: bench.usage(argv, env)
+                            for way, env in bench.envs.items()}, warm_up=True)
+    for what in ("wall", "cpu"):
+        bench.add(Row(SECTION, f"{SHELL} {count:,}x, {what}", "ms",
+                      {way: [getattr(u, what) for u in usages] for way, usages in runs.items()},
+                      {"shell": what}), table.two)
