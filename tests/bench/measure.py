@@ -55,6 +55,7 @@ class Bench:
         home.mkdir()
         self.plain_env = harness.environment(runtime, {
             "HOME": str(home), "GIT_CONFIG_NOSYSTEM": "1", "TMPDIR": str(work)})
+        del self.plain_env["SHADOWMM_START"]  # little processes sleep, as they do by default
         self.plain_env.pop("LD_PRELOAD", None)
         self.under_env = dict(self.plain_env)
         if not arguments.plain:
