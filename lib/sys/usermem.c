@@ -6,7 +6,7 @@
 #include "lib/sys/sys.h"
 #include "lib/sys/usermem.h"
 
-int read_user(void *dst, unsigned long addr, size_t n)
+int peek_user(void *dst, unsigned long addr, size_t n)
 {
 	struct iovec local = { dst, n }, remote = { (void *)addr, n };
 	long ret = sys_call6(__NR_process_vm_readv, (unsigned long)sys_getpid(),
@@ -14,8 +14,15 @@ int read_user(void *dst, unsigned long addr, size_t n)
 
 	if (ret == (long)n)
 		return 0;
+	return ret < 0 ? (int)ret : -EFAULT;
+}
+
+int read_user(void *dst, unsigned long addr, size_t n)
+{
+	int ret = peek_user(dst, addr, n);
+
 	if (ret != -ENOSYS && ret != -EPERM)
-		return -EFAULT;
+		return ret ? -EFAULT : 0;
 	/* Sandboxes refuse the call; a bad pointer then faults here rather than there. */
 	memcpy(dst, (const void *)addr, n);
 	return 0;
