@@ -22,8 +22,10 @@
 /* X(name, argument synopsis, help, flags) */
 #define SMM_CTL_COMMANDS(X)                                                              \
 	X(hello, "", "the greeting again: name, version and process", SMM_CMD_NO_ARGS)   \
-	X(stat, "", "the memory descriptor, counters, areas per policy and reason",      \
-	  SMM_CMD_NO_ARGS)                                                               \
+	X(stat, "[untouched]",                                                           \
+	  "the memory descriptor, counters, areas per policy and reason, and how many "  \
+	  "pages were never written to",                                                 \
+	  SMM_CMD_OPT_ARG)                                                               \
 	X(maps, "", "every area, one consistent snapshot", SMM_CMD_NO_ARGS)              \
 	X(vma, "ADDR", "the first area that ends above ADDR (hexadecimal)", SMM_CMD_ARG) \
 	X(slabinfo, "", "the library's own memory: pages, caches, bytes per area",       \

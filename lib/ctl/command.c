@@ -9,10 +9,29 @@ static void cmd_hello(struct reply *r, const char *args)
 	show_hello(r);
 }
 
+/* If @word comes next, skip it and the blanks behind it. */
+static bool take_word(const char **args, const char *word)
+{
+	const char *p = *args + strlen(word);
+
+	if (!str_has_prefix(*args, word) || (*p && *p != ' '))
+		return false;
+	while (*p == ' ')
+		p++;
+	*args = p;
+	return true;
+}
+
 static void cmd_stat(struct reply *r, const char *args)
 {
-	(void)args;
-	show_stat(r);
+	const char *rest = args;
+	bool untouched = take_word(&rest, "untouched");
+
+	if (*rest)
+		reply_error(r, "stat: unknown argument", rest,
+			    "say \"stat\" or \"stat untouched\"");
+	else
+		show_stat(r, untouched);
 }
 
 static void cmd_maps(struct reply *r, const char *args)
@@ -55,19 +74,6 @@ static void cmd_smaps(struct reply *r, const char *args)
 
 	if (!*args || parse_addr(r, "smaps: bad address", args, &addr))
 		show_smaps(r, *args != '\0', addr);
-}
-
-/* If @word comes next, skip it and the blanks behind it. */
-static bool take_word(const char **args, const char *word)
-{
-	const char *p = *args + strlen(word);
-
-	if (!str_has_prefix(*args, word) || (*p && *p != ' '))
-		return false;
-	while (*p == ' ')
-		p++;
-	*args = p;
-	return true;
 }
 
 static void cmd_verify(struct reply *r, const char *args)

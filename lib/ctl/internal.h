@@ -37,7 +37,10 @@ int client_drain(struct ctl *c, struct ctl_client *cl);
 void ctl_command(struct reply *r, char *line, size_t len);
 
 void show_hello(struct reply *r);
-void show_stat(struct reply *r);
+/* @untouched: also look how many pages the program has not written to. */
+void show_stat(struct reply *r, bool untouched);
+/* Member ",\"untouched\":" of an object. Reads up to 1,024 pages of the program. */
+void show_untouched(struct reply *r);
 void show_maps(struct reply *r);
 void show_slabinfo(struct reply *r);
 void show_vma(struct reply *r, unsigned long addr);
@@ -86,6 +89,13 @@ struct pagemap {
 };
 void pagemap_open(struct pagemap *p, union ctl_scratch *scratch);
 unsigned long pagemap_count(struct pagemap *p, unsigned long start, unsigned long end);
+/* Call @func for each run of pages that are in memory. False: the kernel will not say, or
+ * not all. */
+typedef void pagemap_func(unsigned long start, unsigned long end, void *arg);
+bool pagemap_walk(struct pagemap *p, unsigned long start, unsigned long end,
+		  pagemap_func *func, void *arg);
+/* The page at @addr is in memory, now. */
+bool pagemap_present(const struct pagemap *p, unsigned long addr);
 void pagemap_close(struct pagemap *p);
 
 #endif

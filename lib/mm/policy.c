@@ -115,6 +115,19 @@ static bool in_heap(const struct mm_struct *mm, const struct vm_area_struct *vma
 	return vma->vm_start >= mm->start_brk && vma->vm_end <= PAGE_ALIGN(mm->brk);
 }
 
+/*
+ * malloc() lets the heap grow by 132 KiB and uses that at once: registering each piece,
+ * and a window that cannot reach further, cost as much as its faults in the kernel, and
+ * leave more untouched. So the heap is ours where it grew by much at a time.
+ */
+#define HEAP_FACTOR 8
+
+static unsigned long least_size(const struct mm_struct *mm,
+				const struct vm_area_struct *vma)
+{
+	return in_heap(mm, vma) ? HEAP_FACTOR * mm->min_own : mm->min_own;
+}
+
 static enum track_reason reason_for(struct vma_txn *t, const struct vm_area_struct *vma)
 {
 	struct mm_struct *mm = t->mm;
@@ -129,7 +142,8 @@ static enum track_reason reason_for(struct vma_txn *t, const struct vm_area_stru
 		return mm->track_by_option ? TRACK_OPTION : TRACK_NO_ENGINE;
 	if (!in_heap(mm, vma) && history_says_short(mm, vma->vm_end - vma->vm_start))
 		return TRACK_SHORT_LIVED;
-	if (vma->vm_end - vma->vm_start < mm->min_own && !extends_neighbour(t, vma))
+	if (vma->vm_end - vma->vm_start < least_size(mm, vma) &&
+	    !extends_neighbour(t, vma))
 		return TRACK_SMALL;
 	return TRACK_NONE;
 }
@@ -166,7 +180,8 @@ void policy_join(struct vm_area_struct *into, const struct vm_area_struct *other
 
 void policy_resized(const struct mm_struct *mm, struct vm_area_struct *vma)
 {
-	if (vma->reason == TRACK_SMALL && mm->own_enabled &&
+	/* The heap: what it was while it grew is in use by now. */
+	if (vma->reason == TRACK_SMALL && mm->own_enabled && !in_heap(mm, vma) &&
 	    vma->vm_end - vma->vm_start >= mm->min_own)
 		policy_set(vma, TRACK_NONE);
 }

@@ -27,14 +27,17 @@ int write_process(int pid, unsigned long addr, const void *src, size_t n)
 	return copy(__NR_process_vm_writev, pid, (void *)src, addr, n);
 }
 
+int peek_user(void *dst, unsigned long addr, size_t n)
+{
+	return read_process((int)sys_getpid(), dst, addr, n);
+}
+
 int read_user(void *dst, unsigned long addr, size_t n)
 {
-	int ret = read_process((int)sys_getpid(), dst, addr, n);
+	int ret = peek_user(dst, addr, n);
 
-	if (!ret)
-		return 0;
 	if (ret != -ENOSYS && ret != -EPERM)
-		return -EFAULT;
+		return ret ? -EFAULT : 0;
 	/* Sandboxes refuse the call; a bad pointer then faults here rather than there. */
 	memcpy(dst, (const void *)addr, n);
 	return 0;

@@ -10,6 +10,12 @@
  * may be held. Context: application threads. 0 or -errno.
  */
 int read_user(void *dst, unsigned long addr, size_t n);
+/*
+ * The same where a refused call is no reason to touch the address ourselves: a signal
+ * would end the caller. Context: the engine's tasks, but those of smm-fault, which would
+ * wait for themselves. 0 or -errno.
+ */
+int peek_user(void *dst, unsigned long addr, size_t n);
 
 /*
  * The same from, and to, the memory of process @pid, which may be another one. Never by

@@ -106,6 +106,8 @@ tests_preload_looking_SOURCES = tests/preload/looking.c tests/preload/capture.c 
 tests_preload_looking_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 tests_preload_looking_LDADD = $(CRITERION_LIBS)
 
+check_PROGRAMS += tests/preload/random_touch
+tests_preload_random_touch_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/runner
 TESTS += tests/preload/runner
 tests_preload_runner_SOURCES = tests/preload/runner.c
