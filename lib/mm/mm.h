@@ -31,6 +31,8 @@ enum track_reason {
 	TRACK_FILE,	     /* file mapping */
 	TRACK_SHARED,	     /* shared memory */
 	TRACK_SMALL,	     /* below the size from which paging it ourselves pays */
+	TRACK_STEPS,	     /* reserved, and made writable little by little */
+	TRACK_STACK,	     /* a thread's (MAP_STACK): deep, and little of it used */
 	TRACK_SHORT_LIVED,   /* areas like it were unmapped before being touched */
 	TRACK_HUGE,	     /* the program asked for huge pages */
 	TRACK_SPECIAL,	     /* stack, vdso, hugetlbfs, device */
