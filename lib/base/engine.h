@@ -23,6 +23,7 @@
 
 #include "lib/base/area.h"
 #include "lib/base/compiler.h"
+#include "lib/base/mm_id.h"
 #include "lib/base/pool.h"
 #include "lib/base/stat.h"
 
@@ -78,15 +79,6 @@ struct engine_options {
 	unsigned long min_own;	   /* bytes */
 	char verify_at_exit[512];  /* path or "" */
 	char socket_dir[96];
-};
-
-/*
- * An mm_struct of this boot: the process that had it first, and when (nanoseconds of
- * CLOCK_BOOTTIME). A process number alone may be reused.
- */
-struct mm_id {
-	int pid;
-	u64 born;
 };
 
 #define MM_ANCESTORS 8

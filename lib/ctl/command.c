@@ -70,6 +70,19 @@ static bool take_word(const char **args, const char *word)
 	return true;
 }
 
+static void cmd_rmap(struct reply *r, const char *args)
+{
+	struct rmap_query q = { .by = RMAP_ALL };
+	const char *rest = args;
+
+	if (take_word(&rest, "index"))
+		q.by = RMAP_INDEX;
+	else if (*rest)
+		q.by = RMAP_ADDR;
+	if (q.by == RMAP_ALL || parse_addr(r, "rmap: bad number", rest, &q.what))
+		show_rmap(r, &q);
+}
+
 static void cmd_verify(struct reply *r, const char *args)
 {
 	const char *rest = args;

@@ -54,6 +54,18 @@ void show_area_desc(struct reply *r, const struct area_desc *d);
 /* "rwxp", as maps prints it. */
 const char *perms_str(unsigned long vm_flags, char buf[static 5]);
 
+/* Areas and their anon_vmas: that which contains an address; those that reach to a page
+ * number of their anon_vmas (linear_page_index()); or all that have any. */
+struct rmap_query {
+	enum {
+		RMAP_ALL,
+		RMAP_ADDR,
+		RMAP_INDEX
+	} by;
+	unsigned long what;
+};
+void show_rmap(struct reply *r, const struct rmap_query *q);
+
 void ctl_verify(struct reply *r, bool repair, bool all_flags);
 
 /* Processes that share the program's address space; the first ones, if there are many. */

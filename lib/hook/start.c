@@ -177,6 +177,7 @@ bool start_model(void)
 	smm.engine.reserve = model_reserve;
 	smm.engine.owner = (int)sys_getpid();
 	birth_by_exec(&smm.engine.birth);
+	smm.mm.id = smm.engine.birth.self;
 	read_stat_fields(&smm.mm);
 	/* Inherited by exec. */
 	smm.mm.merge_any = sys_prctl(PR_GET_MEMORY_MERGE, 0, 0, 0, 0) == 1;
