@@ -19,7 +19,6 @@
 
 #include "cli.h"
 #include "pages.h"
-#include "ps.h"
 
 const char cmd_rmap_options[] =
 	"  --json   one object\n\n"
@@ -33,8 +32,9 @@ struct query {
 	json_t *area;	/* of `rmap ADDR` */
 	unsigned long index;
 	struct map_line file;
-	json_t *places, *silent;
-	bool forgotten; /* somebody does not know all its anon_vmas */
+	json_t *places;
+	json_t *asked, *silent; /* who answered; who has the library and did not */
+	bool forgotten;		/* somebody does not know all its anon_vmas */
 	bool failed;
 };
 
@@ -123,42 +123,63 @@ static void ask_member(void *priv, pid_t pid, int dir_fd)
 	json_t *reply;
 	struct conn c;
 
-	if (!conn_open_at(&c, pid, dir_fd)) {
-		if (socket_is_live(dir_fd, pid))
-			json_array_append_new(q->silent, json_integer(pid));
+	if (!conn_open_at(&c, pid, dir_fd))
 		return;
-	}
 	snprintf(command, sizeof(command), "rmap index %lx", q->index);
 	reply = conn_ask(&c, command, NULL);
-	if (reply && !reply_is_error(&c, reply)) {
+	if (reply && !json_object_get(reply, "error")) {
 		look_in_areas(q, pid, json_object_get(reply, "areas"));
 		q->forgotten |= json_num(reply, "forgotten") || json_bool(reply, "blind");
-	} else if (socket_is_live(dir_fd, pid)) {
-		json_array_append_new(q->silent, json_integer(pid));
+		json_array_append_new(q->asked, json_integer(pid));
 	}
 	json_decref(reply);
 	conn_close(&c);
 }
 
-/* Processes with the library that nobody answers for: fork keeps addresses, so the same
- * one is tried. */
-static void guess_silent(struct query *q)
+/* --- every process ----------------------------------------------------------------- */
+
+/* Tasks of the library share the memory of their program. */
+static bool is_task_of_ours(pid_t pid)
 {
-	struct ps ps = { .all = geteuid() == 0 };
-	json_t *row;
+	struct proc_info info;
+
+	return !proc_read(pid, &info) || !strcmp(info.comm, "smm-ctl") ||
+	       !strcmp(info.comm, "smm-fault");
+}
+
+static void each_process(struct query *q, void (*fn)(struct query *q, pid_t pid))
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)) != NULL) {
+		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+
+		if (pid > 0 && !is_task_of_ours(pid))
+			fn(q, pid);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static bool holds(json_t *pids, pid_t pid)
+{
+	json_t *each;
 	size_t i;
 
-	ps_collect(&ps);
-	json_array_foreach(ps.rows, i, row)
-	{
-		pid_t pid = (pid_t)json_num(row, "pid");
+	json_array_foreach(pids, i,
+			   each) if (json_integer_value(each) == pid) return true;
+	return false;
+}
 
-		if (strcmp(json_str(row, "mode"), "none") != 0)
-			continue;
-		json_array_append_new(q->silent, json_integer(pid));
-		look_at(q, pid, q->addr);
-	}
-	json_decref(ps.rows);
+/* A process with the library that nobody answers for: fork keeps addresses, so the same
+ * one is tried. */
+static void guess_silent(struct query *q, pid_t pid)
+{
+	if (holds(q->asked, pid) || !proc_maps_file(pid, "/libshadowmm.so"))
+		return;
+	json_array_append_new(q->silent, json_integer(pid));
+	look_at(q, pid, q->addr);
 }
 
 /* --- pages of files ---------------------------------------------------------------- */
@@ -181,27 +202,12 @@ static bool look_in_line(void *priv, const struct map_line *line)
 	return true;
 }
 
-static void look_everywhere(struct query *q)
+static void look_in_file(struct query *q, pid_t pid)
 {
-	struct file_search s = { .q = q };
-	struct dirent *entry;
-	DIR *dir = opendir("/proc");
+	struct file_search s = { .q = q, .pid = pid };
 
 	s.offset = q->addr - q->file.start + q->file.offset;
-	while (dir && (entry = readdir(dir)) != NULL) {
-		char comm[32];
-		struct proc_info info;
-
-		s.pid = (pid_t)strtol(entry->d_name, NULL, 10);
-		if (s.pid <= 0 || !proc_read(s.pid, &info))
-			continue;
-		snprintf(comm, sizeof(comm), "%s", info.comm);
-		/* Tasks of the library share the memory of their program. */
-		if (strcmp(comm, "smm-ctl") != 0 && strcmp(comm, "smm-fault") != 0)
-			maps_each(s.pid, look_in_line, &s);
-	}
-	if (dir)
-		closedir(dir);
+	maps_each(pid, look_in_line, &s);
 }
 
 static bool find_line(void *priv, const struct map_line *line)
@@ -243,13 +249,14 @@ static bool ask_area(struct query *q)
 static void find_places(struct query *q)
 {
 	json_array_clear(q->places);
+	json_array_clear(q->asked);
 	json_array_clear(q->silent);
 	add_place(q, q->pid, q->addr, "yes");
 	if (q->entry & PM_FILE)
-		look_everywhere(q);
+		each_process(q, look_in_file);
 	else if (!(q->entry & PM_EXCLUSIVE)) {
 		sockets_each(geteuid() == 0, ask_member, q);
-		guess_silent(q);
+		each_process(q, guess_silent);
 	}
 }
 
@@ -364,11 +371,13 @@ int cmd_rmap(int argc, char **argv)
 		return CLI_USAGE;
 	q.addr &= -PAGE_SIZE;
 	q.places = json_array();
+	q.asked = json_array();
 	q.silent = json_array();
 	if (ask_area(&q))
 		status = run_query(&q, json);
 	json_decref(q.area);
 	json_decref(q.places);
+	json_decref(q.asked);
 	json_decref(q.silent);
 	return status;
 }

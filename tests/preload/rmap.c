@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * `shadowmm rmap` on random trees of forks: for every page of every process the answer is
+ * what the frame numbers of /proc/PID/pagemap say, and as many as /proc/kpagecount says;
+ * also after some processes, in any order, have ended.
+ */
+#define _GNU_SOURCE
+#include "tests/preload/capture.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PAGE	  4096UL
+#define MAX_PAGES 4096
+#define FRAME	  ((1ULL << 55) - 1)
+#define PRESENT	  (1ULL << 63)
+#define EXCLUSIVE (1ULL << 56)
+
+static struct capture got;
+
+static struct page {
+	pid_t pid;
+	unsigned long addr;
+	uint64_t entry;
+} page[MAX_PAGES];
+static int nr_pages;
+
+static void setup(void)
+{
+	static const char *const names[] = { "rmap_tree", NULL };
+
+	scratch_make(names);
+}
+
+TestSuite(rmap, .init = setup, .fini = scratch_remove, .timeout = 300);
+
+static unsigned long seed_of_run(void)
+{
+	const char *seed = getenv("SMM_SEED");
+
+	return seed ? strtoul(seed, NULL, 0) : 4711;
+}
+
+static uint64_t word_at(const char *path, unsigned long index)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	uint64_t word = 0;
+
+	cr_assert(fd >= 0, "%s", path);
+	if (pread(fd, &word, sizeof(word), (off_t)(index * 8)) != 8)
+		word = 0;
+	close(fd);
+	return word;
+}
+
+static bool frames_are_shown(void)
+{
+	return word_at("/proc/self/pagemap", (unsigned long)&nr_pages / PAGE) & FRAME;
+}
+
+static bool is_gone(pid_t pid, pid_t *parent)
+{
+	char path[40], text[512], state = 'X', *at = NULL;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	file = fopen(path, "r");
+	if (!file)
+		return true;
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	fclose(file);
+	at = strrchr(text, ')');
+	cr_assert(at && sscanf(at, ") %c %d", &state, parent) == 2);
+	return state == 'Z' || state == 'X';
+}
+
+static void read_pages(const char *table)
+{
+	FILE *file = fopen(table, "r");
+	unsigned long start, n;
+	char path[40];
+	pid_t parent;
+	int pid;
+
+	cr_assert_not_null(file);
+	nr_pages = 0;
+	while (fscanf(file, "%d %lx %lu", &pid, &start, &n) == 3) {
+		snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+		for (unsigned long i = 0; i < n && !is_gone(pid, &parent); i++) {
+			cr_assert_lt(nr_pages, MAX_PAGES);
+			page[nr_pages++] =
+				(struct page){ pid, start + i * PAGE,
+					       word_at(path, start / PAGE + i) };
+		}
+	}
+	fclose(file);
+}
+
+static bool same(const struct page *a, const struct page *b)
+{
+	return !((a->entry ^ b->entry) & FRAME);
+}
+
+static void ask(const struct page *p)
+{
+	const struct how plain = { .plain = true };
+	char pid[16], addr[24];
+	const char *argv[] = {
+		scratch_path("shadowmm"), "rmap", "--json", pid, addr, NULL
+	};
+
+	snprintf(pid, sizeof(pid), "%d", (int)p->pid);
+	snprintf(addr, sizeof(addr), "%lx", p->addr);
+	capture(&got, &plain, argv);
+}
+
+static int count(const char *what)
+{
+	int n = 0;
+
+	for (const char *at = got.out; (at = strstr(at, what)); at++)
+		n++;
+	return n;
+}
+
+/* Listed in the answer with this opinion. */
+static bool listed(const struct page *p, const char *opinion)
+{
+	char text[64], *at;
+
+	snprintf(text, sizeof(text), "{\"pid\":%d,", (int)p->pid);
+	for (at = got.out; (at = strstr(at, text)); at++) {
+		char *end = strchr(at, '}'), addr[40];
+
+		snprintf(addr, sizeof(addr), "\"addr\":\"%08lx\",\"same\":\"%s\"",
+			 p->addr, opinion);
+		if (strstr(at, addr) && strstr(at, addr) < end)
+			return true;
+	}
+	return false;
+}
+
+/* Every process that has it is listed, and nobody else. */
+static void check_page(const struct page *p, unsigned long seed)
+{
+	int expected = 0;
+
+	ask(p);
+	if (!(p->entry & PRESENT)) {
+		cr_assert_eq(WEXITSTATUS(got.status), 1);
+		return;
+	}
+	cr_assert_eq(WEXITSTATUS(got.status), 0, "%s", got.err);
+	for (int i = 0; i < nr_pages; i++) {
+		if (!same(p, &page[i]))
+			continue;
+		expected++;
+		cr_assert(listed(&page[i], "yes"),
+			  "SMM_SEED=%lu: page %lx of %d: %lx of %d is not in %s", seed,
+			  p->addr, p->pid, page[i].addr, page[i].pid, got.out);
+	}
+	cr_assert_eq(count("\"same\""), expected, "SMM_SEED=%lu: %d: %s", seed, expected,
+		     got.out);
+	cr_assert_eq((uint64_t)expected, word_at("/proc/kpagecount", p->entry & FRAME),
+		     "SMM_SEED=%lu", seed);
+}
+
+/* Some process of the tree but its root, by the table. */
+static pid_t some_process(unsigned long *state, pid_t root)
+{
+	for (;;) {
+		*state = *state * 6364136223846793005UL + 1442695040888963407UL;
+		pid_t pid = page[(*state >> 33) % (unsigned long)nr_pages].pid;
+
+		if (pid != root)
+			return pid;
+	}
+}
+
+/*
+ * The two tasks of its engine share its memory and end after it. We are the subreaper, so
+ * they become our children then; and so is the process, if its parent has ended before.
+ */
+static void end_process(pid_t pid)
+{
+	pid_t parent = 0;
+	int tasks = 2;
+
+	cr_assert(!is_gone(pid, &parent));
+	tasks += parent == getpid();
+	kill(pid, SIGKILL);
+	while (tasks--)
+		cr_assert_gt(waitpid(-1, NULL, __WALL), 0);
+}
+
+static void check_some(unsigned long seed, int step)
+{
+	for (int i = (int)(seed % (unsigned long)step); i < nr_pages; i += step)
+		check_page(&page[i], seed);
+}
+
+static void run_tree(unsigned long seed)
+{
+	static char text[32];
+	const struct how how = { .env = { NULL } };
+	const char *argv[] = { scratch_path("rmap_tree"), text, scratch_path("table"),
+			       NULL };
+	unsigned long state = seed;
+	struct live l;
+
+	cr_assert_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	snprintf(text, sizeof(text), "%lu", seed);
+	live_start(&l, &how, argv);
+	live_command(&l, 0, "ready");
+	live_engine_up(&l);
+	read_pages(argv[2]);
+	check_some(seed, 7);
+	for (int i = 0; i < 3; i++) {
+		end_process(some_process(&state, l.pid));
+		read_pages(argv[2]);
+		check_some(seed + 1 + (unsigned long)i, 29);
+	}
+	live_end(&l);
+	while (waitpid(-1, NULL, __WALL) > 0)
+		;
+}
+
+Test(rmap, random_trees)
+{
+	unsigned long seed = seed_of_run();
+
+	if (!frames_are_shown()) {
+		cr_skip_test("frame numbers need CAP_SYS_ADMIN");
+		return;
+	}
+	fprintf(stderr, "SMM_SEED=%lu\n", seed);
+	for (unsigned long i = 0; i < 3; i++)
+		run_tree(seed + 10 * i);
+}
