@@ -54,6 +54,9 @@
 	  "print the areas as /proc/PID/smaps does, with the library's flags")       \
 	X(rmap, "[--json] PID ADDR",                                                 \
 	  "print which processes map the page at ADDR, and where")                   \
+	X(shared, "[--areas] [--json] PID...",                                       \
+	  "print how many pages processes have for themselves, share, and take "     \
+	  "together")                                                                \
 	X(stat, "[--json] PID", "print the memory descriptor and the counters")      \
 	X(slabinfo, "[--json] PID", "print the caches of the library's own memory")  \
 	X(slabtop, "[-d SECONDS] [-n COUNT] [--once] PID",                           \

@@ -63,7 +63,9 @@ static uint64_t word_at(const char *path, unsigned long index)
 
 static bool frames_are_shown(void)
 {
-	return word_at("/proc/self/pagemap", (unsigned long)&nr_pages / PAGE) & FRAME;
+	int here; /* on a page that is in memory */
+
+	return word_at("/proc/self/pagemap", (unsigned long)&here / PAGE) & FRAME;
 }
 
 static bool is_gone(pid_t pid, pid_t *parent)
@@ -201,6 +203,200 @@ static void end_process(pid_t pid)
 		cr_assert_gt(waitpid(-1, NULL, __WALL), 0);
 }
 
+/* --- shared ------------------------------------------------------------------------ */
+
+#define MAX_PROCS  64
+#define MAX_FRAMES 100000
+
+static pid_t procs[MAX_PROCS];
+static int nr_procs;
+
+static void list_procs(void)
+{
+	nr_procs = 0;
+	for (int i = 0; i < nr_pages; i++)
+		if (!nr_procs || procs[nr_procs - 1] != page[i].pid)
+			procs[nr_procs++] = page[i].pid;
+}
+
+/* Of smaps_rollup, added up, in pages. */
+static unsigned long rollup(pid_t pid, const char *a, const char *b)
+{
+	unsigned long sum = 0, kib;
+	char path[40], line[256], key[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
+	file = fopen(path, "r");
+	cr_assert_not_null(file);
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "%63s %lu kB", key, &kib) == 2 &&
+		    (!strcmp(key, a) || !strcmp(key, b)))
+			sum += kib / 4;
+	fclose(file);
+	return sum;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static size_t frames_of(pid_t pid, uint64_t *frame)
+{
+	static uint64_t entry[1 << 16];
+	char path[40], line[512];
+	unsigned long start, end;
+	size_t n = 0;
+	FILE *maps;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+	maps = fopen(path, "r");
+	cr_assert(maps && fd >= 0);
+	while (fgets(line, sizeof(line), maps)) {
+		size_t pages;
+
+		if (sscanf(line, "%lx-%lx", &start, &end) != 2 || strstr(line, "[vvar") ||
+		    strstr(line, "[vsyscall"))
+			continue;
+		pages = (end - start) / PAGE;
+		cr_assert_leq(pages, sizeof(entry) / 8);
+		cr_assert_eq(pread(fd, entry, pages * 8, (off_t)(start / PAGE * 8)),
+			     (ssize_t)(pages * 8));
+		for (size_t i = 0; i < pages; i++)
+			if (entry[i] & PRESENT)
+				frame[n++] = entry[i] & FRAME;
+	}
+	fclose(maps);
+	close(fd);
+	return n;
+}
+
+/* Different frames of all processes but the page of zeros. */
+static unsigned long count_frames(void)
+{
+	static uint64_t frame[MAX_FRAMES];
+	unsigned long different = 0;
+	size_t n = 0;
+
+	for (int i = 0; i < nr_procs; i++) {
+		n += frames_of(procs[i], frame + n);
+		cr_assert_lt(n, MAX_FRAMES / 2);
+	}
+	qsort(frame, n, sizeof(frame[0]), by_number);
+	for (size_t i = 0; i < n; i++)
+		if (!i || frame[i] != frame[i - 1])
+			different += !(word_at("/proc/kpageflags", frame[i]) >> 24 & 1);
+	return different;
+}
+
+static void ask_shared(void (*before)(void))
+{
+	const struct how plain = { .plain = true, .before = before };
+	const char *argv[MAX_PROCS + 4] = { scratch_path("shadowmm"), "shared",
+					    "--json" };
+	static char pid[MAX_PROCS][16];
+
+	for (int i = 0; i < nr_procs; i++) {
+		snprintf(pid[i], sizeof(pid[i]), "%d", (int)procs[i]);
+		argv[3 + i] = pid[i];
+	}
+	capture(&got, &plain, argv);
+	cr_assert_eq(got.status, 0, "%s", got.err);
+}
+
+/* The first member @key behind @from. */
+static unsigned long member(const char *from, const char *key)
+{
+	char text[32];
+	const char *at;
+
+	snprintf(text, sizeof(text), "\"%s\":", key);
+	at = strstr(from, text);
+	cr_assert(at, "no %s in %s", text, from);
+	return strtoul(at + strlen(text), NULL, 10);
+}
+
+/* As /proc/PID/smaps has it, process by process. */
+static void check_processes(void)
+{
+	const char *at = strstr(got.out, "\"processes\":");
+
+	for (int i = 0; i < nr_procs; i++) {
+		cr_assert(at);
+		cr_expect_eq(member(at, "resident"), rollup(procs[i], "Rss:", ""));
+		cr_expect_eq(member(at, "once"),
+			     rollup(procs[i], "Private_Clean:", "Private_Dirty:"));
+		cr_expect_eq(member(at, "here") + member(at, "shared"),
+			     member(at, "resident"));
+		at = strstr(at, "\"areas\":");
+		at = strstr(at, "}]}"); /* a name may have a bracket */
+	}
+}
+
+static void start_tree(struct live *l, unsigned long seed, void (*before)(void),
+		       const char *table)
+{
+	static char text[32];
+	const struct how how = { .before = before };
+	const char *argv[] = { scratch_path("rmap_tree"), text, table, NULL };
+
+	cr_assert_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	snprintf(text, sizeof(text), "%lu", seed);
+	live_start(l, &how, argv);
+	live_command(l, 0, "ready");
+	live_engine_up(l);
+	read_pages(table);
+}
+
+static void end_tree(struct live *l)
+{
+	live_end(l);
+	while (waitpid(-1, NULL, __WALL) > 0)
+		;
+}
+
+static void run_shared(void (*user)(void))
+{
+	const char *table = scratch_path("run/table");
+	unsigned long together, frames, unsure;
+	struct live l;
+
+	if (!frames_are_shown()) {
+		cr_skip_test("frame numbers need CAP_SYS_ADMIN");
+		return;
+	}
+	start_tree(&l, seed_of_run(), user, table);
+	list_procs();
+	ask_shared(user);
+	frames = count_frames();
+	together = member(got.out, "together");
+	unsure = member(got.out, "unsure");
+	cr_expect_leq(together, frames);
+	cr_expect_geq(together + unsure, frames, "%lu pages, %lu unsure, %lu frames",
+		      together, unsure, frames);
+	cr_expect(user ? unsure > 0 : unsure == 0);
+	check_processes();
+	end_tree(&l);
+}
+
+Test(rmap, shared_pages_are_those_of_equal_frames)
+{
+	run_shared(NULL);
+}
+
+Test(rmap, shared_pages_without_frame_numbers)
+{
+	run_shared(become_nobody);
+}
+
+/* --- rmap -------------------------------------------------------------------------- */
+
 static void check_some(unsigned long seed, int step)
 {
 	for (int i = (int)(seed % (unsigned long)step); i < nr_pages; i += step)
@@ -209,28 +405,18 @@ static void check_some(unsigned long seed, int step)
 
 static void run_tree(unsigned long seed)
 {
-	static char text[32];
-	const struct how how = { .env = { NULL } };
-	const char *argv[] = { scratch_path("rmap_tree"), text, scratch_path("table"),
-			       NULL };
+	const char *table = scratch_path("table");
 	unsigned long state = seed;
 	struct live l;
 
-	cr_assert_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
-	snprintf(text, sizeof(text), "%lu", seed);
-	live_start(&l, &how, argv);
-	live_command(&l, 0, "ready");
-	live_engine_up(&l);
-	read_pages(argv[2]);
+	start_tree(&l, seed, NULL, table);
 	check_some(seed, 7);
 	for (int i = 0; i < 3; i++) {
 		end_process(some_process(&state, l.pid));
-		read_pages(argv[2]);
+		read_pages(table);
 		check_some(seed + 1 + (unsigned long)i, 29);
 	}
-	live_end(&l);
-	while (waitpid(-1, NULL, __WALL) > 0)
-		;
+	end_tree(&l);
 }
 
 Test(rmap, random_trees)

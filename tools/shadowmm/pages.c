@@ -23,6 +23,8 @@ struct scan_arg {
 };
 
 #define PAGEMAP_SCAN_CMD _IOWR('f', 16, struct scan_arg)
+#define PAGE_IS_PRESENT	 (1 << 3)
+#define PAGE_IS_SWAPPED	 (1 << 4)
 #define PAGE_IS_PFNZERO	 (1 << 5)
 
 int pages_open(pid_t pid)
@@ -107,6 +109,56 @@ int pages_read(int fd, unsigned long start, uint64_t *entry, size_t n)
 	if (zeros)
 		mark_zeros(fd, start, entry, n);
 	return 0;
+}
+
+#define BATCH 4096 /* pages */
+
+typedef void page_fn(void *priv, unsigned long start, const uint64_t *entry, size_t n);
+
+static int read_run(int fd, unsigned long start, unsigned long end, page_fn *fn,
+		    void *priv)
+{
+	static uint64_t entry[BATCH];
+
+	while (start < end) {
+		size_t n = (end - start) >> PAGE_SHIFT;
+		int err;
+
+		n = n < BATCH ? n : BATCH;
+		err = pages_read(fd, start, entry, n);
+		if (err)
+			return err;
+		fn(priv, start, entry, n);
+		start += n * PAGE_SIZE;
+	}
+	return 0;
+}
+
+/* Runs, so that terabytes without a page cost nothing. */
+int pages_each(int fd, unsigned long start, unsigned long end, page_fn *fn, void *priv)
+{
+	struct scan_region region[256];
+	struct scan_arg arg = {
+		.size = sizeof(arg),
+		.start = start,
+		.end = end,
+		.vec = (uint64_t)(uintptr_t)region,
+		.vec_len = sizeof(region) / sizeof(region[0]),
+		.category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+		.return_mask = PAGE_IS_PRESENT,
+	};
+	int found, err = 0;
+
+	for (; !err && arg.start < end; arg.start = arg.walk_end) {
+		found = ioctl(fd, PAGEMAP_SCAN_CMD, &arg);
+		if (found < 0)
+			return read_run(fd, (unsigned long)arg.start, end, fn, priv);
+		for (int i = 0; !err && i < found; i++)
+			err = read_run(fd, region[i].start, region[i].end, fn, priv);
+		if (arg.walk_end <= arg.start)
+			return -EIO;
+	}
+	return err;
 }
 
 uint64_t page_entry(pid_t pid, unsigned long addr)

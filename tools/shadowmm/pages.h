@@ -27,6 +27,14 @@ int pages_open(pid_t pid);
 /* Entries of @n pages from @start on, PM_ZERO included. 0, or -errno: nothing is known.
  */
 int pages_read(int fd, unsigned long start, uint64_t *entry, size_t n);
+/*
+ * Call @fn for the pages of [start, end) that are in memory or in swap, and perhaps for
+ * some that are not. 0 or -errno.
+ */
+int pages_each(int fd, unsigned long start, unsigned long end,
+	       void (*fn)(void *priv, unsigned long start, const uint64_t *entry,
+			  size_t n),
+	       void *priv);
 /* One page; 0 if the process is not to be looked at, or the page is not there. */
 uint64_t page_entry(pid_t pid, unsigned long addr);
 
