@@ -35,6 +35,8 @@
 	  "the anon_vmas of the area at ADDR, of all areas, or of those that have page " \
 	  "N of theirs (hexadecimal)",                                                   \
 	  SMM_CMD_OPT_ARG)                                                               \
+	X(page, "ADDR", "the descriptor of the page at ADDR, brought up to date",        \
+	  SMM_CMD_ARG | SMM_CMD_LOCKS)                                                   \
 	X(verify, "[flags] [repair]",                                                    \
 	  "compare the shadow with the kernel's list of areas, with flags as smaps has " \
 	  "them",                                                                        \

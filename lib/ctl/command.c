@@ -83,6 +83,14 @@ static void cmd_rmap(struct reply *r, const char *args)
 		show_rmap(r, &q);
 }
 
+static void cmd_page(struct reply *r, const char *args)
+{
+	unsigned long addr;
+
+	if (parse_addr(r, "page: bad address", args, &addr))
+		show_page(r, addr);
+}
+
 static void cmd_verify(struct reply *r, const char *args)
 {
 	const char *rest = args;

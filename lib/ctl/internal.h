@@ -66,6 +66,14 @@ struct rmap_query {
 };
 void show_rmap(struct reply *r, const struct rmap_query *q);
 
+/* The descriptor of the page at @addr, brought up to date. Takes mmap_lock. */
+void show_page(struct reply *r, unsigned long addr);
+
+/*
+ * Take mmap_lock, waiting CTL_LOCK_MS; what a dead holder left half done is repaired by
+ * @maps. 0, or -errno: not held.
+ */
+int ctl_lock(const struct ctl_env *env, struct smaps *maps);
 void ctl_verify(struct reply *r, bool repair, bool all_flags);
 
 /* Processes that share the program's address space; the first ones, if there are many. */

@@ -17,6 +17,7 @@ void mm_init(struct mm_struct *mm, void *boot_mem, size_t boot_size)
 			64);
 	kmem_cache_init(&mm->stat_cache, &mm->arena, "vma_stat", sizeof(struct vma_stat),
 			8);
+	list_init(&mm->page_lru);
 	kmem_cache_init(&mm->anon_vma_cache, &mm->arena, "anon_vma",
 			sizeof(struct anon_vma), 8);
 	file_caches_init(mm);

@@ -20,6 +20,7 @@
 #define SHADOWMM_MM_MM_H
 
 #include "lib/base/area.h"
+#include "lib/base/list.h"
 #include "lib/base/mm_id.h"
 #include "lib/base/rcu.h"
 #include "lib/base/slab.h"
@@ -131,6 +132,7 @@ struct vm_area_struct {
 #define VMA_INEXACT_GROWS 0x4 /* start moves without a call (stack) */
 
 struct anon_vma;
+struct page_dir;
 struct vma_node;
 
 #define NR_HISTORY    64
@@ -190,6 +192,9 @@ struct mm_struct {
 	/* Makes these numbers unique. Set by hooks at birth, after mm_dup(): that one
 	 * still needs the parent's. */
 	struct mm_id id;
+	struct page_dir *page_dir; /* descriptors of pages (page.h), made on demand */
+	struct list_head page_lru;
+	unsigned long page_count, page_chunks;
 	unsigned long anon_lost; /* areas that forgot their ancestors: no memory */
 	unsigned long fresh_start, fresh_end; /* mapped by the last call: untouched */
 	struct area_history history;
