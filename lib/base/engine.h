@@ -86,8 +86,13 @@ struct engine_options {
 /* Hooks: the constructor, and a fork child before its first own instruction. */
 struct mm_birth {
 	struct mm_id self;
-	/* Whose copy it is by fork, nearest first; they may have ended. None: born by
-	 * exec, which nothing connects with what the process was before. */
+	int starter; /* born by exec: the process' parent then, which may end; else 0 */
+	/*
+	 * Whose copy it is by fork, nearest first; they may have ended. None: born by
+	 * exec. Nothing is handed on across exec, since the program could see what is;
+	 * `shadowmm ps` finds the image before by its process: the same number, and born
+	 * after the process was.
+	 */
 	u32 nr_ancestors;
 	struct mm_id ancestor[MM_ANCESTORS];
 };

@@ -102,6 +102,8 @@ tests_preload_looking_LDADD = $(CRITERION_LIBS)
 
 check_PROGRAMS += tests/preload/rmap_tree
 tests_preload_rmap_tree_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/rmap_exec
+tests_preload_rmap_exec_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/rmap
 TESTS += tests/preload/rmap
 tests_preload_rmap_SOURCES = tests/preload/rmap.c tests/preload/capture.c \

@@ -35,7 +35,7 @@ static int nr_pages;
 
 static void setup(void)
 {
-	static const char *const names[] = { "rmap_tree", NULL };
+	static const char *const names[] = { "rmap_tree", "rmap_exec", NULL };
 
 	scratch_make(names);
 }
@@ -430,4 +430,29 @@ Test(rmap, random_trees)
 	fprintf(stderr, "SMM_SEED=%lu\n", seed);
 	for (unsigned long i = 0; i < 3; i++)
 		run_tree(seed + 10 * i);
+}
+
+/* --- exec -------------------------------------------------------------------------- */
+
+/* The child's memory is a copy of an image that its parent has no more. */
+Test(rmap, the_tree_holds_across_exec)
+{
+	const char *program[] = { scratch_path("rmap_exec"), NULL };
+	const char *argv[] = { scratch_path("shadowmm"), "ps", "--tree", NULL };
+	const struct how how = { .env = { NULL } }, plain = { .plain = true };
+	char parent[64], child[64];
+	struct live l;
+	const char *at;
+
+	live_start(&l, &how, program);
+	live_command(&l, 0, "ready");
+	live_engine_up(&l);
+	capture(&got, &plain, argv);
+	snprintf(parent, sizeof(parent), "rmap_exec(%d) own exec", (int)l.pid);
+	snprintf(child, sizeof(child), " own fork from %d before its exec\n", (int)l.pid);
+	at = strstr(got.out, parent);
+	cr_assert(at, "no %s in %s", parent, got.out);
+	at = strstr(at, "`-rmap_exec(");
+	cr_assert(at && strstr(at, child), "no %s in %s", child, got.out);
+	cr_expect_eq(live_end(&l), 0);
 }
