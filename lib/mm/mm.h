@@ -132,7 +132,6 @@ struct vm_area_struct {
 #define VMA_INEXACT_GROWS 0x4 /* start moves without a call (stack) */
 
 struct anon_vma;
-struct page_dir;
 struct vma_node;
 
 #define NR_HISTORY    64
@@ -192,7 +191,7 @@ struct mm_struct {
 	/* Makes these numbers unique. Set by hooks at birth, after mm_dup(): that one
 	 * still needs the parent's. */
 	struct mm_id id;
-	struct page_dir *page_dir; /* descriptors of pages (page.h), made on demand */
+	void *page_dir; /* descriptors of pages (page.h), made on demand */
 	struct list_head page_lru;
 	unsigned long page_count, page_chunks;
 	unsigned long anon_lost; /* areas that forgot their ancestors: no memory */

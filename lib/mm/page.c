@@ -46,23 +46,31 @@ static void *take(struct mm_struct *mm, unsigned int order)
 	return mem;
 }
 
-/* Directories stay when the chunk below is not to be had: the next try finds them. */
+/* What @slot holds, made of 2^@order pages if there is nothing. */
+static void *fill_slot(struct mm_struct *mm, void **slot, unsigned int order)
+{
+	if (!*slot)
+		*slot = take(mm, order);
+	return *slot;
+}
+
+/* There is none yet. Directories stay if the chunk is not to be had: the next try finds
+ * them. */
 static struct page_chunk *make_chunk(struct mm_struct *mm, unsigned long addr)
 {
-	void **slot = (void **)&mm->page_dir;
+	void **slot = &mm->page_dir;
+	struct page_chunk *chunk;
 
 	for (int shift = DIR_TOP; shift >= DIR_LAST; shift -= DIR_BITS) {
-		if (!*slot)
-			*slot = take(mm, 0);
-		if (!*slot)
+		struct page_dir *dir = fill_slot(mm, slot, 0);
+
+		if (!dir)
 			return NULL;
-		slot = slot_of(*slot, addr, shift);
+		slot = slot_of(dir, addr, shift);
 	}
-	if (*slot)
-		return *slot;
-	*slot = take(mm, PAGE_CHUNK_ORDER);
-	mm->page_chunks += *slot != NULL;
-	return *slot;
+	chunk = fill_slot(mm, slot, PAGE_CHUNK_ORDER);
+	mm->page_chunks += chunk != NULL;
+	return chunk;
 }
 
 struct page *page_lookup(struct mm_struct *mm, unsigned long addr)
