@@ -34,6 +34,7 @@ struct query {
 	struct map_line file;
 	json_t *places;
 	json_t *asked, *silent; /* who answered; who has the library and did not */
+	bool silent_itself;	/* the process asked about has no engine to answer */
 	bool forgotten;		/* somebody does not know all its anon_vmas */
 	bool failed;
 };
@@ -176,7 +177,8 @@ static bool holds(json_t *pids, pid_t pid)
  * one is tried. */
 static void guess_silent(struct query *q, pid_t pid)
 {
-	if (holds(q->asked, pid) || !proc_maps_file(pid, "/libshadowmm.so"))
+	if (holds(q->asked, pid) || (pid == q->pid && !q->silent_itself) ||
+	    !proc_maps_file(pid, "/libshadowmm.so"))
 		return;
 	json_array_append_new(q->silent, json_integer(pid));
 	look_at(q, pid, q->addr);
@@ -222,6 +224,29 @@ static bool find_line(void *priv, const struct map_line *line)
 
 /* --- the answer -------------------------------------------------------------------- */
 
+static bool can_connect(void *priv, int dir_fd)
+{
+	struct query *q = priv;
+	int fd = socket_connect(dir_fd, q->pid);
+
+	if (fd >= 0)
+		close(fd);
+	q->silent_itself = fd < 0;
+	return fd < 0;
+}
+
+/* It has the library, but no engine that could answer. */
+static bool is_silent(struct query *q)
+{
+	struct proc_info info;
+
+	if (!proc_read(q->pid, &info) || !proc_maps_file(q->pid, "/libshadowmm.so"))
+		return false;
+	q->silent_itself = true;
+	socket_dirs_of(info.euid, q->pid, can_connect, q);
+	return q->silent_itself;
+}
+
 /* The area at the address, as the process has it. False: complained. */
 static bool ask_area(struct query *q)
 {
@@ -229,6 +254,10 @@ static bool ask_area(struct query *q)
 	json_t *reply;
 	int status;
 
+	if (is_silent(q)) {
+		q->area = json_object();
+		return true;
+	}
 	snprintf(command, sizeof(command), "rmap %lx", q->addr);
 	reply = ask_process(q->pid, command, false, &status);
 	if (!reply)
@@ -255,7 +284,8 @@ static void find_places(struct query *q)
 	if (q->entry & PM_FILE)
 		each_process(q, look_in_file);
 	else if (!(q->entry & PM_EXCLUSIVE)) {
-		sockets_each(geteuid() == 0, ask_member, q);
+		if (!q->silent_itself)
+			sockets_each(geteuid() == 0, ask_member, q);
 		each_process(q, guess_silent);
 	}
 }
@@ -286,7 +316,7 @@ static json_t *answer(const struct query *q)
 
 	snprintf(addr, sizeof(addr), "%08lx", q->addr);
 	return json_pack(
-		"{si ss ss so sb so sI sO sO sO sb}", "pid", (int)q->pid, "addr", addr,
+		"{si ss ss so sb so sI sO* sO sO sb}", "pid", (int)q->pid, "addr", addr,
 		"page", kind_of(entry), "frame",
 		frame ? json_integer((json_int_t)(entry & PM_FRAME)) : json_null(),
 		"exclusive", (entry & PM_EXCLUSIVE) != 0, "mapcount",
