@@ -9,6 +9,9 @@ static void hold_still(void)
 {
 	char c;
 
+	/* The engine has its own copy of standard error once it has registered something,
+	 * and keeps that until its socket is there. */
+	anon(MIB);
 	close(2);
 	while (read(0, &c, 1) > 0)
 		;
@@ -25,7 +28,6 @@ int main(int argc, char **argv)
 		execl(argv[0], argv[0], "again", NULL);
 		return 1;
 	}
-	close(2);
 	puts("ready");
 	fflush(stdout);
 	hold_still();

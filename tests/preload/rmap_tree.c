@@ -134,9 +134,12 @@ static void grow(int depth, int up)
 		change();
 	}
 	note_pieces();
+	/* The engine has its own copy of standard error once it has registered something,
+	 * and keeps that until its socket is there. */
+	anon(MIB);
+	close(2);
 	if (up < 0)
 		return;
-	close(2);
 	CHECK(write(up, "", 1) == 1);
 	hold_still();
 }
@@ -152,7 +155,6 @@ int main(int argc, char **argv)
 	fill(piece[0].start, PAGES / 2 * PAGE, 1);
 	grow(DEPTH, -1);
 	print_table(argv[2]);
-	close(2);
 	puts("ready");
 	fflush(stdout);
 	hold_still();

@@ -62,8 +62,8 @@ static void print_json(const struct shared_set *set)
 	for (size_t i = 0; i < set->nr; i++)
 		json_array_append_new(processes, process_json(&set->process[i]));
 	object = json_pack("{sI sI sI so}", "together", (json_int_t)set->together,
-			   "common", (json_int_t)set->common, "unsure",
-			   (json_int_t)set->unsure, "processes", processes);
+			   "common", (json_int_t)set->common, "together_most",
+			   (json_int_t)set->most, "processes", processes);
 	json_dumpf(object, stdout, JSON_COMPACT);
 	putchar('\n');
 	json_decref(object);
@@ -100,9 +100,9 @@ static void print_sum(const struct shared_set *set)
 	}
 	printf(" - %lu = %lu pages, %lu of them shared\n", sum - set->together,
 	       set->together, set->common);
-	if (set->unsure)
-		printf("unsure    %lu of them: frame numbers need CAP_SYS_ADMIN\n",
-		       set->unsure);
+	if (set->most != set->together)
+		printf("or up to  %lu pages: frame numbers need CAP_SYS_ADMIN\n",
+		       set->most);
 }
 
 static void print_table(const struct shared_set *set, bool areas)

@@ -243,7 +243,7 @@ static void count_group(struct shared_set *set, const struct shared_page *page, 
 
 	set->together++;
 	set->common += shared;
-	set->unsure += unsure;
+	set->most += page->kind == BY_ANON_VMA ? n : 1;
 	for (size_t i = 0; i < n; i++) {
 		struct shared_process *p = &set->process[page[i].process];
 

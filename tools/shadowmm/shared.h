@@ -46,7 +46,9 @@ struct shared_set {
 	size_t nr;
 	unsigned long together; /* pages, each once */
 	unsigned long common;	/* of these, those that several processes have */
-	unsigned long unsure;	/* of these, those known by anon_vma, or by nothing */
+	/* What is known by its anon_vma only may be more pages than one: @together then
+	 * is the least, this the most. */
+	unsigned long most;
 	struct shared_page *page;
 	size_t nr_pages, room;
 	struct shared_key *key; /* files and anon_vmas, numbered */
