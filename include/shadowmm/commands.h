@@ -33,6 +33,12 @@
 	X(smaps, "[ADDR]",                                                               \
 	  "every area, or that which contains ADDR, with the kernel's counts of pages",  \
 	  SMM_CMD_OPT_ARG)                                                               \
+	X(rmap, "[ADDR | index N]",                                                      \
+	  "the anon_vmas of the area at ADDR, of all areas, or of those that have page " \
+	  "N of theirs (hexadecimal)",                                                   \
+	  SMM_CMD_OPT_ARG)                                                               \
+	X(page, "ADDR", "the descriptor of the page at ADDR, brought up to date",        \
+	  SMM_CMD_ARG | SMM_CMD_LOCKS)                                                   \
 	X(verify, "[flags] [repair]",                                                    \
 	  "compare the shadow with the kernel's list of areas, with flags as smaps has " \
 	  "them",                                                                        \
@@ -50,6 +56,11 @@
 	X(vma, "[--json] PID ADDR", "print the first area that ends above ADDR")     \
 	X(smaps, "[--json] PID [ADDR]",                                              \
 	  "print the areas as /proc/PID/smaps does, with the library's flags")       \
+	X(rmap, "[--json] PID ADDR",                                                 \
+	  "print which processes map the page at ADDR, and where")                   \
+	X(shared, "[--areas] [--json] PID...",                                       \
+	  "print how many pages processes have for themselves, share, and take "     \
+	  "together")                                                                \
 	X(stat, "[--json] PID", "print the memory descriptor and the counters")      \
 	X(slabinfo, "[--json] PID", "print the caches of the library's own memory")  \
 	X(slabtop, "[-d SECONDS] [-n COUNT] [--once] PID",                           \

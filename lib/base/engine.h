@@ -23,6 +23,7 @@
 
 #include "lib/base/area.h"
 #include "lib/base/compiler.h"
+#include "lib/base/mm_id.h"
 #include "lib/base/pool.h"
 #include "lib/base/stat.h"
 
@@ -83,22 +84,18 @@ struct engine_options {
 	char socket_dir[96];
 };
 
-/*
- * An mm_struct of this boot: the process that had it first, and when (nanoseconds of
- * CLOCK_BOOTTIME). A process number alone may be reused.
- */
-struct mm_id {
-	int pid;
-	u64 born;
-};
-
 #define MM_ANCESTORS 8
 
 /* Hooks: the constructor, and a fork child before its first own instruction. */
 struct mm_birth {
 	struct mm_id self;
-	/* Whose copy it is by fork, nearest first; they may have ended. None: born by
-	 * exec, which nothing connects with what the process was before. */
+	int starter; /* born by exec: the process' parent then, which may end; else 0 */
+	/*
+	 * Whose copy it is by fork, nearest first; they may have ended. None: born by
+	 * exec. Nothing is handed on across exec, since the program could see what is;
+	 * `shadowmm ps` finds the image before by its process: the same number, and born
+	 * after the process was.
+	 */
 	u32 nr_ancestors;
 	struct mm_id ancestor[MM_ANCESTORS];
 };

@@ -76,6 +76,27 @@ static void cmd_smaps(struct reply *r, const char *args)
 		show_smaps(r, *args != '\0', addr);
 }
 
+static void cmd_rmap(struct reply *r, const char *args)
+{
+	struct rmap_query q = { .by = RMAP_ALL };
+	const char *rest = args;
+
+	if (take_word(&rest, "index"))
+		q.by = RMAP_INDEX;
+	else if (*rest)
+		q.by = RMAP_ADDR;
+	if (q.by == RMAP_ALL || parse_addr(r, "rmap: bad number", rest, &q.what))
+		show_rmap(r, &q);
+}
+
+static void cmd_page(struct reply *r, const char *args)
+{
+	unsigned long addr;
+
+	if (parse_addr(r, "page: bad address", args, &addr))
+		show_page(r, addr);
+}
+
 static void cmd_verify(struct reply *r, const char *args)
 {
 	const char *rest = args;

@@ -57,6 +57,26 @@ void show_area_desc(struct reply *r, const struct area_desc *d);
 /* "rwxp", as maps prints it. */
 const char *perms_str(unsigned long vm_flags, char buf[static 5]);
 
+/* Areas and their anon_vmas: that which contains an address; those that reach to a page
+ * number of their anon_vmas (linear_page_index()); or all that have any. */
+struct rmap_query {
+	enum {
+		RMAP_ALL,
+		RMAP_ADDR,
+		RMAP_INDEX
+	} by;
+	unsigned long what;
+};
+void show_rmap(struct reply *r, const struct rmap_query *q);
+
+/* The descriptor of the page at @addr, brought up to date. Takes mmap_lock. */
+void show_page(struct reply *r, unsigned long addr);
+
+/*
+ * Take mmap_lock, waiting CTL_LOCK_MS; what a dead holder left half done is repaired by
+ * @maps. 0, or -errno: not held.
+ */
+int ctl_lock(const struct ctl_env *env, struct smaps *maps);
 void ctl_verify(struct reply *r, bool repair, bool all_flags);
 
 /* Processes that share the program's address space; the first ones, if there are many. */

@@ -103,6 +103,7 @@ static void child_start(void)
 	birth_by_fork(&smm.engine.birth);
 	if (model_prepare(0, ~0UL))
 		mm_dup(&smm.mm);
+	smm.mm.id = smm.engine.birth.self; /* mm_dup() needed the parent's */
 	engine_start();
 	own_range(0, ~0UL & PAGE_MASK);
 	life_unlock();

@@ -197,6 +197,7 @@ bool start_model(void)
 	smm.engine.mmap_lock = &smm.mmap_lock;
 	smm.engine.stat = &smm.stat;
 	smm.engine.reserve = model_reserve;
+	smm.mm.id = smm.engine.birth.self;
 	read_stat_fields(&smm.mm);
 	/* Inherited by exec. */
 	smm.mm.merge_any = sys_prctl(PR_GET_MEMORY_MERGE, 0, 0, 0, 0) == 1;

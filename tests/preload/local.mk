@@ -108,6 +108,16 @@ tests_preload_looking_LDADD = $(CRITERION_LIBS)
 
 check_PROGRAMS += tests/preload/random_touch
 tests_preload_random_touch_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/rmap_tree
+tests_preload_rmap_tree_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/rmap_exec
+tests_preload_rmap_exec_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/rmap
+TESTS += tests/preload/rmap
+tests_preload_rmap_SOURCES = tests/preload/rmap.c tests/preload/capture.c \
+	tests/preload/capture.h
+tests_preload_rmap_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
+tests_preload_rmap_LDADD = $(CRITERION_LIBS)
 check_PROGRAMS += tests/preload/runner
 TESTS += tests/preload/runner
 tests_preload_runner_SOURCES = tests/preload/runner.c
