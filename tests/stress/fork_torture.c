@@ -172,6 +172,7 @@ static void live(void)
 		if (me->op == arena->with.operations / 2 && index_of(me) % 3 == 1)
 			sabotage();
 	}
+	leak();
 	end();
 }
 

@@ -193,6 +193,7 @@ void make_areas(void);
 void start_signals(void);
 void do_operation(void);
 void sabotage(void);
+void leak(void);
 
 /* --- fork_torture_hot.c: threads that write while another one forks
  * ------------------------ */

@@ -5,6 +5,7 @@
 #include "tests/stress/fork_torture.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <spawn.h>
@@ -455,26 +456,42 @@ static __attribute__((noinline)) void vfork_and_write(void)
 /* --- the test is tested
  * ------------------------------------------------------------------- */
 
-/* What a broken copy-on-write would do: a page is lost; a write goes to the parent, too.
- */
+static bool can_break(void)
+{
+	return uses(PLAIN) && !(me->area[PLAIN].page[7].state & (HOLE | RDONLY));
+}
+
+/* What a broken copy-on-write would do: a page is lost, or changed. */
 void sabotage(void)
 {
-	struct page *p = &me->area[PLAIN].page[7];
 	char *at = address(PLAIN, 7);
-	const struct process *parent;
-	struct iovec from = { at, PAGE }, to = { at, PAGE };
 
-	if (!uses(PLAIN) || p->state & (HOLE | RDONLY) || arena->with.sabotage == NOTHING)
+	if (!can_break())
 		return;
-	if (arena->with.sabotage == DROP) {
+	if (arena->with.sabotage == DROP)
 		madvise(at, PAGE, MADV_DONTNEED);
-	} else if (arena->with.sabotage == STALE) {
+	else if (arena->with.sabotage == STALE)
 		at[3 * BLOCK] ^= 1;
-	} else if (me->plan.parent >= 0) {
-		parent = &arena->process[me->plan.parent];
-		/* Fails if it has ended: then it does not see it. */
-		process_vm_writev(parent->pid, &from, 1, &to, 1, 0);
+}
+
+/* Or a write goes to the parent as well: after its last own one, and before its last
+ * look. */
+void leak(void)
+{
+	struct iovec page = { address(PLAIN, 7), PAGE };
+	struct process *parent;
+
+	if (arena->with.sabotage != LEAK || me->plan.parent < 0 || !can_break())
+		return;
+	parent = &arena->process[me->plan.parent];
+	if (!parent->plan.waits)
+		return;
+	while (atomic_load(&parent->what) != LAST_CHECK) {
+		stop_if_failed();
+		sched_yield();
 	}
+	if (process_vm_writev(parent->pid, &page, 1, &page, 1, 0) != (ssize_t)PAGE)
+		fail("process_vm_writev: %s", strerror(errno));
 }
 
 /* --- all of them
