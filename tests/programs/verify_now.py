@@ -8,6 +8,7 @@ usage: verify_now.py [--forks N] PID...      N: so many processes must be there 
 """
 
 import argparse
+import itertools
 import os
 import subprocess
 import sys
@@ -23,9 +24,9 @@ def identity(pid):
 
 def under_library(pids):
     for pid in sorted(pids):
-        name, preloaded = identity(pid)
+        name, preloaded = before = identity(pid)
         if preloaded and "(smm-" not in name and "(shadowmm" not in name:
-            yield pid
+            yield pid, before
 
 
 def as_owner(pid):
@@ -39,14 +40,13 @@ def as_owner(pid):
     return ["setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups"]
 
 
-def verify(pid):
-    """None, or what is wrong with @pid, if it is still there."""
-    before = identity(pid)
+def verify(pid, before):
+    """None, or what is wrong with @pid, if it is still what it was @before."""
     done = subprocess.run([*as_owner(pid), str(harness.CLI), "verify", str(pid)], cwd="/",
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     if done.returncode == 0 or identity(pid) != before:
         return None
-    return f"verify {before[0]}: {done.stdout}{done.stderr}"
+    return f"verify {before[0]}): {done.stdout}{done.stderr}"
 
 
 def main():
@@ -58,7 +58,7 @@ def main():
     for pid in arguments.pids:
         pids |= set(harness.descendants(pid))
     found = list(under_library(pids))
-    problems = [text for text in map(verify, found) if text]
+    problems = [text for text in itertools.starmap(verify, found) if text]
     if len(found) < arguments.forks:
         problems.append(f"{len(found)} processes under the library: {found}")
     print("\n".join(problems), end="\n" if problems else "")

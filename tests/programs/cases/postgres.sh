@@ -25,7 +25,7 @@ server=
 trap '[ -z "$server" ] || kill -INT "$server" 2>/dev/null || true' EXIT
 exec {log}< <(exec $run postgres -D "$PWD/data" -k "$PGHOST" -c listen_addresses= -c fsync=off \
 	-c max_parallel_workers_per_gather=2 -c min_parallel_table_scan_size=0 \
-	-c parallel_setup_cost=0 -c autovacuum_naptime=1 -c jit=off 2>&1)
+	-c parallel_setup_cost=0 -c autovacuum=off -c jit=off 2>&1)
 server=$!
 while read -r -u "$log" line; do
 	case $line in *'database system is ready to accept connections'*) break ;; esac
@@ -36,6 +36,9 @@ reader=$!
 pgbench -i -q -s "${PGBENCH_SCALE-2}" >init.out 2>&1
 pgbench -n -c 6 -j 2 -t 300 >bench.out 2>&1 &
 bench=$!
+# A backend that has done something is one that `shadowmm` can ask.
+at_work="select count(*) from pg_stat_activity where application_name = 'pgbench' and query <> ''"
+while kill -0 "$bench" 2>/dev/null && [ "$(psql -Atc "$at_work")" -lt 6 ]; do :; done
 XDG_RUNTIME_DIR=$PWD/run $VERIFY_NOW --forks 4 "$server"
 wait "$bench"
 grep 'actually processed' bench.out
