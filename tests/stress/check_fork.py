@@ -3,7 +3,7 @@
 """make check-fork: tests/stress/fork_torture plain, then under shadowmm, watched.
 
 A tenth of the time plain (the test itself is right), the rest under the library: with the
-defaults, and with every area however small paged by the library. Before that, the test is
+defaults, with its own copy-on-write, and the same for every area however small. Before that, the test is
 broken on purpose in three ways, each of which it must notice; and it is killed, and must leave
 nothing behind. Without EVENT_FORK (no CAP_SYS_PTRACE) the library works otherwise, so that
 root runs one leg without it.
@@ -22,15 +22,17 @@ import harness
 
 SILENCE_SECONDS = 150  # more than a tree may take, and its shrinking prints as it goes
 PROGRAM = harness.TOP_BUILDDIR / "tests" / "stress" / "fork_torture"
+OWN = {"SHADOWMM_COW": "own"}
 # name, environment, command before it, share of the time
-LEGS = (("defaults", {}, (), 4), ("every area", {"SHADOWMM_MIN_OWN": "4096"}, (), 3))
+LEGS = (("defaults", {}, (), 1), ("own copy-on-write", OWN, (), 4),
+        ("of every area", {**OWN, "SHADOWMM_MIN_OWN": "4096"}, (), 3))
 WITHOUT_PTRACE = ("setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace")
 
 
 def all_legs():
     legs = [("plain", None, (), 1), *LEGS]
     if os.geteuid() == 0 and shutil.which(WITHOUT_PTRACE[0]):
-        legs.append(("without CAP_SYS_PTRACE", {}, WITHOUT_PTRACE, 2))
+        legs.append(("without CAP_SYS_PTRACE", OWN, WITHOUT_PTRACE, 1))
     return legs
 
 

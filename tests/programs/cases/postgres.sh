@@ -3,6 +3,7 @@
 # packages: postgresql
 # verify: postgres:8 pgbench:3 psql:1
 # timeout: 300
+# under: SHADOWMM_COW=own
 # A cluster of its own under pgbench of PGBENCH_SCALE (2): money is neither lost nor made.
 set -eu
 shopt -s inherit_errexit

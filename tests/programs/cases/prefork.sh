@@ -3,6 +3,7 @@
 # packages: python3
 # verify: python3:6
 # timeout: 300
+# under: SHADOWMM_COW=own
 # As gunicorn does it: the parent loads PREFORK_MB (60) and forks workers that accept on one
 # socket; some requests change what was loaded. Each worker knows what it changed, and looks at
 # everything before it ends. One of them is killed, and replaced, on the way.

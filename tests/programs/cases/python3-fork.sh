@@ -3,6 +3,7 @@
 # packages: python3
 # verify: python3:5
 # timeout: 300
+# under: SHADOWMM_COW=own
 # multiprocessing with a parent of PYTHON_MB (100): the children read all of it, which writes
 # reference counts, change a part, and the parent changes another one meanwhile.
 set -eu

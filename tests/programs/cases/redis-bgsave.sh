@@ -3,6 +3,7 @@
 # packages: redis-server redis-tools
 # verify: redis-server|redis-rdb-bgsave:3 redis-cli:5 redis-benchmark
 # timeout: 300
+# under: SHADOWMM_COW=own
 # REDIS_MB (64) of values, changed at random while the child of BGSAVE saves them: the dump is
 # what was there at the fork, and the server is what was written since.
 set -eu
