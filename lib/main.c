@@ -11,6 +11,7 @@
 #include "lib/base/fmt.h"
 #include "lib/base/string.h"
 #include "lib/ctl/control.h"
+#include "lib/fault/fault.h"
 #include "lib/hook/patch.h"
 #include "lib/hook/start.h"
 #include "lib/hook/state.h"
@@ -20,6 +21,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 {
 	(void)argc, (void)argv;
 	smm.control_main = control_main;
+	smm.serve_without_engine = serve_without_engine;
 	smm.verify_at_exit = control_verify_at_exit;
 	start_symbols(envp);
 	if (!start_options(envp))

@@ -19,4 +19,11 @@ void engine_ack_creds(struct engine *e);
 /* Wakes the fault task out of read(2). */
 #define FAULT_SIGNAL 10 /* SIGUSR1 */
 
+/*
+ * A hook's request, engine->request, in a task that the hook has made for it, waits for,
+ * and lends mmap_lock: where there is no service task (no userfaultfd, --policy=track),
+ * the kernel's list can be read all the same. Others are answered -ESRCH.
+ */
+void serve_without_engine(void *engine);
+
 #endif

@@ -209,6 +209,14 @@ static long serve(struct engine *e)
 	return -EINVAL;
 }
 
+void serve_without_engine(void *arg)
+{
+	struct engine *e = arg;
+	bool reads = e->request.op == ENGINE_RESYNC || e->request.op == ENGINE_IMPORT;
+
+	e->request.result = reads ? serve(e) : -ESRCH;
+}
+
 void service_task(void *arg)
 {
 	struct engine *e = arg;

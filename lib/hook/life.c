@@ -176,20 +176,37 @@ void engine_retire(const char *why)
 
 #define SPINS_BEFORE_SLEEP 200
 
+/* Not for a program that must not find a child it does not know of. */
+static long request_without_engine(struct engine *e)
+{
+	long pid;
+
+	if (smm.retired || smm.pidns_changed || !engine_is_ours() ||
+	    (e->request.op != ENGINE_RESYNC && e->request.op != ENGINE_IMPORT))
+		return -ESRCH;
+	e->request.result = -ESRCH;
+	pid = sys_clone_task(CLONE_VM | CLONE_VFORK,
+			     e->stack_service + sizeof(e->stack_service), NULL, NULL,
+			     smm.serve_without_engine, e);
+	while (pid > 0 && sys_wait4(pid, NULL, __WALL) == -EINTR)
+		;
+	return e->request.result;
+}
+
 long engine_request(enum engine_op op, unsigned long start, unsigned long end, int reason)
 {
 	const struct timespec tick = { 0, 100 * 1000 * 1000 };
 	struct engine *e = &smm.engine;
 	u32 expected = MAILBOX_IDLE;
 
-	if (!engine_ready(e)) {
-		smm.mm.own_enabled = false;
-		return -ESRCH;
-	}
-	e->request.op = op;
 	e->request.start = start;
 	e->request.end = end;
 	e->request.reason = reason;
+	e->request.op = op;
+	if (!engine_ready(e)) {
+		smm.mm.own_enabled = false;
+		return request_without_engine(e);
+	}
 	/* Publishes the request to service_task(). Fails if smm-ctl is dead. */
 	if (!__atomic_compare_exchange_n(&e->mailbox, &expected, MAILBOX_POSTED, false,
 					 __ATOMIC_RELEASE, __ATOMIC_RELAXED))

@@ -18,7 +18,8 @@ struct smm {
 	struct mutex mmap_lock; /* LOCK_MMAP */
 	struct smm_stat stat;
 	struct engine engine;
-	void (*control_main)(void *engine); /* first code of smm-ctl; main.c */
+	void (*control_main)(void *engine);	    /* first code of smm-ctl; main.c */
+	void (*serve_without_engine)(void *engine); /* main.c */
 	/* Append one line to the file of --verify-at-exit; main.c. */
 	void (*verify_at_exit)(struct engine *e);
 	unsigned long ldso_start, ldso_end; /* the dynamic loader's text */

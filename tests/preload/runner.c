@@ -398,6 +398,14 @@ static void compare(const char *program, const char *arg, unsigned int expect)
 	}
 #define PROGRAM(name) PROGRAM_ARG(name, #name, NULL, EXIT_ZERO | LINES)
 
+/* Without a service task, whose part a task of the moment takes. */
+#define TRACKED(name)                                    \
+	Test(preload_tracked, name)                      \
+	{                                                \
+		setenv("SHADOWMM_POLICY", "track", 1);   \
+		compare(#name, NULL, EXIT_ZERO | LINES); \
+	}
+
 /* And with the calls trapped that could not be patched, where that is another path. */
 #define TRAPPED_ARG(name, program, arg, expect)         \
 	Test(preload_trapped, name)                     \
@@ -466,6 +474,14 @@ PROGRAM_ARG(end_segv, "endings", "segv", 0)
 PROGRAM_ARG(end_threads_kill, "endings", "threads-kill", 0)
 PROGRAM_ARG(engine_killed, "engine_killed", NULL, SOCKET)
 
+TRACKED(brk_heap)
+TRACKED(errnos)
+TRACKED(failed_halfway)
+TRACKED(fork_data)
+TRACKED(madvise_kinds)
+TRACKED(mremap_kinds)
+TRACKED(shared_maps)
+TRACKED(thread_storm)
 TRAPPED(credentials)
 TRAPPED(errnos)
 TRAPPED(exec_kinds)
