@@ -12,8 +12,8 @@
 void cow_lift(struct engine *e, unsigned long page, struct vma_stat *vs)
 {
 	/* A failure: the page's area has gone, and its protection with it. */
-	uffd_protect(e->uffd, page, page + PAGE_SIZE, false);
-	uffd_wake(e->uffd, page, page + PAGE_SIZE);
+	if (uffd_protect(e->uffd, page, page + PAGE_SIZE, UFFD_LIFT))
+		uffd_wake(e->uffd, page, page + PAGE_SIZE);
 	cow_count(e, vs, cow_kernel, 1);
 }
 
@@ -40,11 +40,10 @@ static void reuse(struct engine *e, unsigned long page, const struct cow_plan *p
 			break;
 		first -= PAGE_SIZE;
 	}
-	if (end == page || uffd_protect(e->uffd, first, end, false)) {
+	if (end == page || uffd_protect(e->uffd, first, end, UFFD_LIFT)) {
 		cow_lift(e, page, plan->stat);
 		return;
 	}
-	uffd_wake(e->uffd, first, end);
 	cow_count(e, plan->stat, cow_reused, 1);
 }
 

@@ -169,7 +169,8 @@ static unsigned long protect_shared(struct engine *e, unsigned long start,
 			present++;
 		if (i > first &&
 		    !uffd_protect(e->uffd, start + ((unsigned long)first << PAGE_SHIFT),
-				  start + ((unsigned long)i << PAGE_SHIFT), true))
+				  start + ((unsigned long)i << PAGE_SHIFT),
+				  UFFD_PROTECT))
 			stat_add(e->stat->cow_protected, (unsigned long)(i - first));
 	}
 	return present;

@@ -89,16 +89,17 @@ int uffd_move(int fd, unsigned long dst, unsigned long src, unsigned long len,
 	return *moved ? 0 : (int)ret;
 }
 
-int uffd_protect(int fd, unsigned long start, unsigned long end, bool on)
+int uffd_protect(int fd, unsigned long start, unsigned long end, enum uffd_protect how)
 {
 	struct uffdio_writeprotect w = {
 		.range = { .start = start, .len = end - start },
-		.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP :
-			     UFFDIO_WRITEPROTECT_MODE_DONTWAKE,
+		.mode = how == UFFD_PROTECT ? UFFDIO_WRITEPROTECT_MODE_WP :
+			how == UFFD_LIFT    ? 0 :
+					      UFFDIO_WRITEPROTECT_MODE_DONTWAKE,
 	};
 	long ret;
 
-	do
+	do /* -EAGAIN: the address space is changing */
 		ret = sys_ioctl(fd, UFFDIO_WRITEPROTECT, &w);
 	while (ret == -EAGAIN);
 	return (int)ret;

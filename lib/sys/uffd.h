@@ -40,11 +40,13 @@ int uffd_zero(int fd, unsigned long start, unsigned long end, unsigned long *don
  */
 int uffd_move(int fd, unsigned long dst, unsigned long src, unsigned long len,
 	      unsigned long *moved);
-/*
- * Write-protect what is present in [start, end), or lift that; nobody is woken. -ENOENT:
- * not all of it is registered for that (any more). -EAGAIN is tried again.
- */
-int uffd_protect(int fd, unsigned long start, unsigned long end, bool on);
+enum uffd_protect {
+	UFFD_LIFT,	/* and wake who waits there */
+	UFFD_PROTECT,	/* what is present */
+	UFFD_LIFT_ONLY, /* they sleep on */
+};
+/* 0, or -ENOENT: not all of [start, end) is registered for that (any more). */
+int uffd_protect(int fd, unsigned long start, unsigned long end, enum uffd_protect how);
 int uffd_wake(int fd, unsigned long start, unsigned long end);
 
 #endif

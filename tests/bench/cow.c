@@ -2,15 +2,22 @@
 /*
  * What the first write to a page costs after a fork.
  *
- *	cow [seq|random] MIB [WAIT_MS]
+ *	cow {seq | random} MIB [WAIT_MS | floor]
  *
  * Fills MIB mebibytes, forks a child that waits, lets WAIT_MS pass (the library protects
  * pages a while after the fork), and writes once to every page. Prints microseconds:
- * those of the fork call, and per page of the first and of a second round.
+ * those of the fork call, and per page of the first and of a second round. With "floor"
+ * a handler in the program itself, on the same processor and with nothing else to do,
+ * makes the copies by userfaultfd: the least that page by page can cost.
  */
 #include "tests/bench/bench.h"
 
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,6 +71,54 @@ static pid_t waiting_child(int *hold, double *took)
 	return pid;
 }
 
+/* --- floor ------------------------------------------------------------------------- */
+
+static void *handler(void *arg)
+{
+	static char copy[PAGE] __attribute__((aligned(4096)));
+	int fd = *(int *)arg;
+	struct uffd_msg msg;
+
+	while (read(fd, &msg, sizeof(msg)) == sizeof(msg)) {
+		unsigned long page = msg.arg.pagefault.address & ~(PAGE - 1);
+		struct uffdio_copy c = {
+			.dst = page,
+			.src = (unsigned long)copy,
+			.len = PAGE,
+		};
+
+		memcpy(copy, (void *)page, PAGE);
+		if (madvise((void *)page, PAGE, MADV_DONTNEED) ||
+		    ioctl(fd, UFFDIO_COPY, &c))
+			die("UFFDIO_COPY");
+	}
+	return NULL;
+}
+
+static void start_handler(char *p, size_t len)
+{
+	static int fd;
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register r = {
+		.range = { (unsigned long)p, len },
+		.mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP,
+	};
+	struct uffdio_writeprotect w = {
+		.range = { (unsigned long)p, len },
+		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
+	};
+	cpu_set_t one;
+	pthread_t t;
+
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	fd = (int)syscall(SYS_userfaultfd, 0);
+	if (fd < 0 || sched_setaffinity(0, sizeof(one), &one) ||
+	    pthread_create(&t, NULL, handler, &fd) || ioctl(fd, UFFDIO_API, &api) ||
+	    ioctl(fd, UFFDIO_REGISTER, &r) || ioctl(fd, UFFDIO_WRITEPROTECT, &w))
+		die("userfaultfd");
+}
+
 int main(int argc, char **argv)
 {
 	size_t pages = (argc > 2 ? strtoul(argv[2], NULL, 10) : 64) << 8;
@@ -76,13 +131,16 @@ int main(int argc, char **argv)
 
 	if (p == MAP_FAILED)
 		return 1;
+	no_huge_pages();
 	memset(p, 1, pages * PAGE);
 	pid = waiting_child(&hold, &took);
+	if (argc > 3 && !strcmp(argv[3], "floor"))
+		start_handler(p, pages * PAGE);
 	usleep(1000 * (argc > 3 ? (useconds_t)atoi(argv[3]) : 200));
 	first = rewrite(p, order, pages);
 	second = rewrite(p, order, pages);
 	printf("fork %.0f us, first write %.3f us, second %.3f us\n", took, first, second);
 	close(hold);
 	waitpid(pid, NULL, 0);
-	return 0;
+	exit(0); /* and the handler */
 }
