@@ -39,7 +39,9 @@ struct cow_state {
 	u32 tail; /* windows put in, release; the fault task */
 	u32 bell; /* a futex; 0: the cow task sleeps */
 	u32 started; /* there is a cow task; the fault task */
-	u32 refused; /* no way to have pages copied: the kernel does; the cow task */
+	/* Why the kernel decides after all, or NULL; static string. A hook at the start,
+	 * then any task of smm-fault */
+	const char *why;
 
 	/* As engine.fault_seq, busy_start, busy_end; the cow task. */
 	u32 seq;

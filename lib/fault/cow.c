@@ -63,7 +63,7 @@ static void ring(struct cow_state *c)
 
 static bool have_task(struct engine *e)
 {
-	if (READ_ONCE(e->cow.refused))
+	if (READ_ONCE(e->cow.why))
 		return false;
 	if (e->cow.started)
 		return true;
@@ -71,7 +71,7 @@ static bool have_task(struct engine *e)
 				   CLONE_THREAD | CLONE_SYSVSEM,
 			   e->stack_cow + sizeof(e->stack_cow), NULL, NULL, cow_task,
 			   e) < 0)
-		WRITE_ONCE(e->cow.refused, 1);
+		WRITE_ONCE(e->cow.why, "no task to copy pages");
 	else
 		e->cow.started = 1;
 	return e->cow.started;

@@ -122,19 +122,23 @@ static bool register_all(struct engine *e)
 	return true;
 }
 
-/* Without pagemap, or where it doesn't say what is shared, everything is the kernel's. */
-static bool pagemap_usable(struct engine *e)
+/* False: everything is the kernel's, for the reason left in e->cow.why. */
+static bool possible(struct engine *e)
 {
-	if (e->cow.pagemap < 0)
+	if (!(e->uffd_features & UFFD_FEATURE_PAGEFAULT_FLAG_WP))
+		WRITE_ONCE(e->cow.why, "no write-protection by userfaultfd (Linux 5.7)");
+	else if (e->cow.pagemap < 0)
 		WRITE_ONCE(e->cow.pagemap, pagemap_open_self());
-	return e->cow.pagemap >= 0;
+	if (e->cow.pagemap < 0 && !e->cow.why)
+		WRITE_ONCE(e->cow.why, "/proc/self/pagemap cannot be read");
+	return !e->cow.why;
 }
 
 static enum cow_wait start(struct engine *e, struct cow_pass *p, struct timespec *wait)
 {
 	bool begin;
 
-	if (!pagemap_usable(e)) {
+	if (!possible(e)) {
 		p->state = COW_PASS_IDLE;
 		return COW_MORE;
 	}

@@ -61,7 +61,7 @@ static void copy_run(struct engine *e, const struct run *r, struct vma_stat *vs)
 
 	if (ret) {
 		if (ret == -EINVAL)
-			WRITE_ONCE(e->cow.refused, 1);
+			WRITE_ONCE(e->cow.why, "no MADV_POPULATE_WRITE (Linux 5.14)");
 		cow_count(e, vs, cow_kernel, r->pages);
 		return;
 	}

@@ -11,7 +11,7 @@ void cow_forked(int child)
 	struct engine *e = &smm.engine;
 	u32 expected = MAILBOX_IDLE;
 
-	if (!e->opt.cow || !smm.mm.own_enabled || !e->ctl_pid ||
+	if (e->cow.why || !smm.mm.own_enabled || !e->ctl_pid ||
 	    READ_ONCE(e->state) == ENGINE_CONTROL)
 		return;
 	e->cow.child[e->cow.forks % COW_CHILDREN] = child;
@@ -24,5 +24,9 @@ void cow_forked(int child)
 
 void cow_forget(void)
 {
-	smm.engine.cow = (struct cow_state){ .pagemap = -1 };
+	struct engine *e = &smm.engine;
+
+	e->cow = (struct cow_state){ .pagemap = -1 };
+	if (!e->opt.cow)
+		e->cow.why = "--cow=kernel";
 }

@@ -23,6 +23,7 @@ const char cmd_run_options[] =
 	"  --fault-around=N       pages brought in per fault: auto, off, or 1 to 512\n"
 	"  --pool=SIZE            hold SIZE bytes of zeroed pages ready: auto, off, or "
 	"(k, m, g)\n"
+	"  --cow=own|kernel       after a fork, see and copy what is written to, or leave it\n"
 	"  --min-own=SIZE         page only areas of at least SIZE bytes (k, m, g)\n"
 	"  --verify-at-exit FILE  append a line to FILE when a process ends\n"
 	"  --quiet                say nothing about running with less\n"
@@ -34,6 +35,7 @@ enum {
 	OPT_FAULT_AROUND,
 	OPT_MIN_OWN,
 	OPT_POOL,
+	OPT_COW,
 	OPT_VERIFY,
 	OPT_QUIET,
 };
@@ -43,6 +45,7 @@ static const struct option options[] = {
 	{ "policy", required_argument, NULL, OPT_POLICY },
 	{ "fault-around", required_argument, NULL, OPT_FAULT_AROUND },
 	{ "pool", required_argument, NULL, OPT_POOL },
+	{ "cow", required_argument, NULL, OPT_COW },
 	{ "min-own", required_argument, NULL, OPT_MIN_OWN },
 	{ "verify-at-exit", required_argument, NULL, OPT_VERIFY },
 	{ "quiet", no_argument, NULL, OPT_QUIET },
@@ -161,6 +164,8 @@ static int set_option(int opt, char **argv)
 				  "all");
 	case OPT_POLICY:
 		return set_choice("policy", "SHADOWMM_POLICY", optarg, "own", "track");
+	case OPT_COW:
+		return set_choice("cow", "SHADOWMM_COW", optarg, "own", "kernel");
 	case OPT_FAULT_AROUND:
 		return set_fault_around(optarg);
 	case OPT_MIN_OWN:

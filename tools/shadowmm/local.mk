@@ -7,7 +7,7 @@ shadowmm_SOURCES = tools/shadowmm/main.c tools/shadowmm/cli.h \
 	tools/shadowmm/cmd_run.c tools/shadowmm/cmd_ps.c tools/shadowmm/ps.h \
 	tools/shadowmm/ps_rows.c tools/shadowmm/cmd_maps.c tools/shadowmm/cmd_smaps.c \
 	tools/shadowmm/cmd_vma.c tools/shadowmm/cmd_stat.c tools/shadowmm/cmd_verify.c \
-	tools/shadowmm/slab.c tools/shadowmm/cmd_slabinfo.c \
+	tools/shadowmm/cmd_cow.c tools/shadowmm/slab.c tools/shadowmm/cmd_slabinfo.c \
 	tools/shadowmm/cmd_slabtop.c \
 	tools/shadowmm/cmd_check.c tools/shadowmm/cmd_help.c
 shadowmm_CPPFLAGS = $(AM_CPPFLAGS) -DLIBDIR='"$(libdir)"'
