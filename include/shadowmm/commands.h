@@ -28,7 +28,8 @@
 	X(vma, "ADDR", "the first area that ends above ADDR (hexadecimal)", SMM_CMD_ARG) \
 	X(slabinfo, "", "the library's own memory: pages, caches, bytes per area",       \
 	  SMM_CMD_NO_ARGS)                                                               \
-	X(cow, "", "what is shared since a fork, and who copied the rest", SMM_CMD_NO_ARGS) \
+	X(cow, "", "what is shared since a fork, and who copied the rest",               \
+	  SMM_CMD_NO_ARGS)                                                               \
 	X(smaps, "[ADDR]",                                                               \
 	  "every area, or that which contains ADDR, with the kernel's counts of pages",  \
 	  SMM_CMD_OPT_ARG)                                                               \

@@ -25,7 +25,8 @@ struct cow_window {
 };
 
 struct cow_state {
-	/* Forks since the engine started; in a child one more. Hooks, under both locks. */
+	/* Forks since the engine started; in a child one more. Hooks, under both locks.
+	 */
 	u32 forks;
 	/* Of fork n at n % COW_CHILDREN: the child's pid, or 0 if we are the child. */
 	int child[COW_CHILDREN];
@@ -35,9 +36,9 @@ struct cow_state {
 
 	/* One task puts in (the fault task), one takes out (the cow task). */
 	struct cow_window queue[COW_QUEUE];
-	u32 head; /* windows taken, release; the cow task */
-	u32 tail; /* windows put in, release; the fault task */
-	u32 bell; /* a futex; 0: the cow task sleeps */
+	u32 head;    /* windows taken, release; the cow task */
+	u32 tail;    /* windows put in, release; the fault task */
+	u32 bell;    /* a futex; 0: the cow task sleeps */
 	u32 started; /* there is a cow task; the fault task */
 	/* Why the kernel decides after all, or NULL; static string. A hook at the start,
 	 * then any task of smm-fault */

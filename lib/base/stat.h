@@ -26,7 +26,7 @@
 	X(copy_again, "installations that had to be tried again")         \
 	X(copy_failed, "installations the kernel refused")                \
 	X(cow_faults, "first writes to pages shared since a fork")        \
-	X(cow_copied, "of these pages and their neighbours, copied for the program") \
+	X(cow_copied, "of these and their neighbours, pages copied")      \
 	X(cow_reused, "of these, found shared with nobody any more")      \
 	X(cow_kernel, "of these, left to the kernel")                     \
 	X(cow_passes, "times shared pages were looked for after a fork")  \

@@ -24,7 +24,7 @@ static void count_word(struct cow_pages *c, u64 word)
 	else if (!(word & PM_PRESENT))
 		return;
 	else if (word & PM_EXCLUSIVE)
-		c->private++;
+		c->private ++;
 	else
 		c->shared++;
 }
@@ -35,10 +35,9 @@ static long count_some(struct cow_pages *c, struct reply *r, int fd, unsigned lo
 		       unsigned long end, bool *any)
 {
 	u64 *word = r->c->scratch.words;
-	long n = pagemap_words(fd, start,
-			       min((end - start) >> PAGE_SHIFT,
-				   ARRAY_SIZE(r->c->scratch.words)),
-			       word);
+	long n = pagemap_words(
+		fd, start,
+		min((end - start) >> PAGE_SHIFT, ARRAY_SIZE(r->c->scratch.words)), word);
 
 	*any = false;
 	for (long i = 0; i < n; i++) {
@@ -49,8 +48,8 @@ static long count_some(struct cow_pages *c, struct reply *r, int fd, unsigned lo
 }
 
 /* Gaps are skipped where the kernel helps; it does not show what is swapped in them. */
-static void count_pages(struct cow_pages *c, struct reply *r, int fd,
-			unsigned long start, unsigned long end)
+static void count_pages(struct cow_pages *c, struct reply *r, int fd, unsigned long start,
+			unsigned long end)
 {
 	bool large = (end - start) >> PAGE_SHIFT > FEW_PAGES, any;
 
@@ -112,8 +111,8 @@ static void show_cow_area(struct reply *r, const struct vm_area_struct *vma, int
 		     vma->vm_start, vma->vm_end, perms_str(vma->vm_flags, perms));
 	reply_printf(r, "\"policy\":\"%s\",\"protects\":%s,\"name\":",
 		     vma->policy == POLICY_OWN ? "own" : "track",
-		     vma->policy == POLICY_OWN && vma->vm_flags & VM_UFFD_WP ? "true" :
-									       "false");
+		     vma->policy == POLICY_OWN && vma->vm_flags & VM_UFFD_WP ? "true"
+									     : "false");
 	reply_json(r, vma_name(r->c->env->mm, vma));
 	reply_printf(r, ",");
 	show_pages(r, &c);
@@ -123,8 +122,8 @@ static void show_cow_area(struct reply *r, const struct vm_area_struct *vma, int
 /* Anonymous memory that fork copies; a file's private pages are the kernel's business. */
 static bool is_of_interest(const struct vm_area_struct *vma)
 {
-	return !(vma->vm_file && (vma->vm_file->ino || vma->vm_file->major ||
-				  vma->vm_file->minor)) &&
+	return !(vma->vm_file &&
+		 (vma->vm_file->ino || vma->vm_file->major || vma->vm_file->minor)) &&
 	       !(vma->vm_flags & (VM_SHARED | VM_MAYSHARE | VM_SPECIAL | VM_HUGETLB)) &&
 	       vma->vm_flags & (VM_MAYWRITE | VM_WRITE);
 }

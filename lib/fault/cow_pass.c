@@ -22,9 +22,9 @@
 #include "lib/sys/uffd.h"
 
 #define MS	    1000000ULL
-#define WAIT_MS	    5	       /* after a fork */
-#define RETRY_US    500	       /* somebody had mmap_lock */
-#define SHARE	    8	       /* of all time at most one part in so many, roughly */
+#define WAIT_MS	    5		/* after a fork */
+#define RETRY_US    500		/* somebody had mmap_lock */
+#define SHARE	    8		/* of all time at most one part in so many, roughly */
 #define CHUNK	    (2UL << 20) /* bytes: a whole page table, or a huge page */
 #define WORTH_IT    (1UL << 20) /* bytes that are ours */
 #define FIELD_STATE 3		/* of /proc/PID/stat, from 1 (proc(5)) */
@@ -173,8 +173,7 @@ static unsigned long protect_shared(struct engine *e, unsigned long start,
 			present++;
 		if (i > first &&
 		    !uffd_protect(e->uffd, start + ((unsigned long)first << PAGE_SHIFT),
-				  start + ((unsigned long)i << PAGE_SHIFT),
-				  UFFD_PROTECT))
+				  start + ((unsigned long)i << PAGE_SHIFT), UFFD_PROTECT))
 			stat_add(e->stat->cow_protected, (unsigned long)(i - first));
 	}
 	return present;

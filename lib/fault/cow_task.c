@@ -80,7 +80,8 @@ static void copy_window(struct engine *e, struct cow_window *w)
 		return;
 	}
 	vma = find_vma(e->mm, w->page);
-	if (!find_run(e, w, &r) || uffd_protect(e->uffd, r.start, r.end, UFFD_LIFT_ONLY)) {
+	if (!find_run(e, w, &r) ||
+	    uffd_protect(e->uffd, r.start, r.end, UFFD_LIFT_ONLY)) {
 		cow_lift(e, w->page, vma->stat);
 		return;
 	}

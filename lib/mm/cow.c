@@ -35,8 +35,7 @@ struct vm_area_struct *cow_next_area(struct mm_struct *mm, unsigned long addr)
 {
 	struct vm_area_struct *vma;
 
-	while ((vma = find_vma(mm, addr)) &&
-	       (!ours(vma) || !(vma->vm_flags & VM_WRITE)))
+	while ((vma = find_vma(mm, addr)) && (!ours(vma) || !(vma->vm_flags & VM_WRITE)))
 		addr = vma->vm_end;
 	return vma;
 }

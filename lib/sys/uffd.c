@@ -64,8 +64,7 @@ int uffd_register(int fd, unsigned long start, unsigned long end, bool wp)
 {
 	struct uffdio_register r = {
 		.range = { .start = start, .len = end - start },
-		.mode = UFFDIO_REGISTER_MODE_MISSING |
-			(wp ? UFFDIO_REGISTER_MODE_WP : 0),
+		.mode = UFFDIO_REGISTER_MODE_MISSING | (wp ? UFFDIO_REGISTER_MODE_WP : 0),
 	};
 
 	return (int)sys_ioctl(fd, UFFDIO_REGISTER, &r);
@@ -93,9 +92,9 @@ int uffd_protect(int fd, unsigned long start, unsigned long end, enum uffd_prote
 {
 	struct uffdio_writeprotect w = {
 		.range = { .start = start, .len = end - start },
-		.mode = how == UFFD_PROTECT ? UFFDIO_WRITEPROTECT_MODE_WP :
-			how == UFFD_LIFT    ? 0 :
-					      UFFDIO_WRITEPROTECT_MODE_DONTWAKE,
+		.mode = how == UFFD_PROTECT ? UFFDIO_WRITEPROTECT_MODE_WP
+			: how == UFFD_LIFT  ? 0
+					    : UFFDIO_WRITEPROTECT_MODE_DONTWAKE,
 	};
 	long ret;
 

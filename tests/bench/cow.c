@@ -139,7 +139,8 @@ int main(int argc, char **argv)
 	usleep(1000 * (argc > 3 ? (useconds_t)atoi(argv[3]) : 200));
 	first = rewrite(p, order, pages);
 	second = rewrite(p, order, pages);
-	printf("fork %.0f us, first write %.3f us, second %.3f us\n", took, first, second);
+	printf("fork %.0f us, first write %.3f us, second %.3f us\n", took, first,
+	       second);
 	close(hold);
 	waitpid(pid, NULL, 0);
 	exit(0); /* and the handler */

@@ -32,7 +32,8 @@ static double seconds(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* Until the library has protected the page (pagemap's bit 57), which must not take long. */
+/* Until the library has protected the page (pagemap's bit 57), which must not take long.
+ */
 static void wait_protected(const volatile char *p)
 {
 	int fd = open("/proc/self/pagemap", O_RDONLY);
@@ -40,8 +41,8 @@ static void wait_protected(const volatile char *p)
 	unsigned long word = 0;
 
 	while (under_library() && !(word >> 57 & 1)) {
-		CHECK(pread(fd, &word, sizeof(word), (off_t)((unsigned long)p / PAGE * 8)) ==
-		      sizeof(word));
+		CHECK(pread(fd, &word, sizeof(word),
+			    (off_t)((unsigned long)p / PAGE * 8)) == sizeof(word));
 		CHECK(seconds() < end);
 		sched_yield();
 	}

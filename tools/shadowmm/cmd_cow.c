@@ -9,7 +9,8 @@
 
 const char cmd_cow_options[] =
 	"  --json   the reply of the process as it is\n\n"
-	"Columns, in pages: shared with other processes, private, in swap; first writes that "
+	"Columns, in pages: shared with other processes, private, in swap; first writes "
+	"that "
 	"the\n"
 	"library saw, pages it had copied, found shared no more, left to the kernel.\n";
 
