@@ -115,10 +115,16 @@ static struct cow_stream *new_stream(struct cow_streams *streams,
 	return s;
 }
 
-static void copy_around(struct cow_streams *streams, struct cow_plan *plan)
+void copy_around(struct cow_streams *streams, const struct vm_area_struct *vma,
+		 unsigned long addr, struct cow_plan *plan)
 {
 	struct cow_stream *s = NULL;
 
+	*plan = (struct cow_plan){ .start = addr,
+				   .end = addr + PAGE_SIZE,
+				   .area_start = vma->vm_start,
+				   .area_end = vma->vm_end,
+				   .stat = vma->stat };
 	for (int i = 0; i < NR_COW_STREAMS && !s; i++)
 		if (goes_on(&streams->s[i], plan))
 			s = &streams->s[i];
@@ -140,9 +146,6 @@ enum cow_verdict handle_wp_fault(struct mm_struct *mm, unsigned long addr,
 		return COW_STALE;
 	if (!ours(vma))
 		return vma->vm_flags & VM_UFFD_PROGRAM ? COW_FOREIGN : COW_STALE;
-	plan->area_start = vma->vm_start;
-	plan->area_end = vma->vm_end;
-	plan->stat = vma->stat;
-	copy_around(streams, plan);
+	copy_around(streams, vma, addr, plan);
 	return COW_WINDOW;
 }

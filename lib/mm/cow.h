@@ -26,4 +26,8 @@ struct cow_streams {
 	unsigned int clock;
 };
 
+/* Fill @plan for a write at page-aligned @addr inside @vma, and remember it. */
+void copy_around(struct cow_streams *streams, const struct vm_area_struct *vma,
+		 unsigned long addr, struct cow_plan *plan);
+
 #endif
