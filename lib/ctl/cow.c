@@ -70,6 +70,16 @@ static void count_pages(struct cow_pages *c, struct reply *r, int fd, unsigned l
 	}
 }
 
+/* The zero page is in many page tables, but that is no sharing. */
+static void forget_zero_pages(struct cow_pages *c, int fd, unsigned long start,
+			      unsigned long end)
+{
+	unsigned long zero;
+
+	if (c->shared && !pagemap_zero_pages(fd, start, end, &zero))
+		c->shared -= min(c->shared, zero);
+}
+
 static void add(struct cow_pages *sum, const struct cow_pages *c)
 {
 	sum->shared += c->shared;
@@ -101,6 +111,7 @@ static void show_cow_area(struct reply *r, const struct vm_area_struct *vma, int
 	char perms[5];
 
 	count_pages(&c, r, fd, vma->vm_start, vma->vm_end);
+	forget_zero_pages(&c, fd, vma->vm_start, vma->vm_end);
 	if (s) {
 		c.faults = READ_ONCE(s->cow_faults);
 		c.copied = READ_ONCE(s->cow_copied);

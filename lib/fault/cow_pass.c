@@ -22,7 +22,7 @@
 #include "lib/sys/uffd.h"
 
 #define MS	    1000000ULL
-#define WAIT_MS	    5		/* after a fork */
+#define WAIT_MS	    20		/* after a fork; our start and an exec take 5 */
 #define RETRY_US    500		/* somebody had mmap_lock */
 #define SHARE	    8		/* of all time at most one part in so many, roughly */
 #define CHUNK	    (2UL << 20) /* bytes: a whole page table, or a huge page */

@@ -16,6 +16,7 @@ struct pm_scan_arg {
 
 #define PAGEMAP_SCAN	_IOWR('f', 16, struct pm_scan_arg)
 #define PAGE_IS_PRESENT (1 << 3)
+#define PAGE_IS_PFNZERO (1 << 5)
 
 int pagemap_open_self(void)
 {
@@ -48,4 +49,31 @@ long pagemap_next_present(int fd, unsigned long start, unsigned long end,
 
 	*next = n > 0 ? region.start : end;
 	return n < 0 ? n : 0;
+}
+
+long pagemap_zero_pages(int fd, unsigned long start, unsigned long end,
+			unsigned long *pages)
+{
+	struct page_region region[32];
+	struct pm_scan_arg arg = {
+		.size = sizeof(arg),
+		.start = start,
+		.end = end,
+		.vec = (u64)(uintptr_t)region,
+		.vec_len = ARRAY_SIZE(region),
+		.category_mask = PAGE_IS_PFNZERO,
+		.return_mask = PAGE_IS_PFNZERO,
+	};
+
+	*pages = 0;
+	while (arg.start < end) {
+		long n = sys_ioctl(fd, PAGEMAP_SCAN, &arg);
+
+		for (long i = 0; i < n; i++)
+			*pages += (region[i].end - region[i].start) >> PAGE_SHIFT;
+		if (n < 0 || arg.walk_end <= arg.start)
+			return n < 0 ? n : -EIO;
+		arg.start = arg.walk_end;
+	}
+	return 0;
 }

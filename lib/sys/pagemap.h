@@ -23,5 +23,9 @@ long pagemap_words(int fd, unsigned long start, unsigned long max, u64 *words);
  */
 long pagemap_next_present(int fd, unsigned long start, unsigned long end,
 			  unsigned long *next);
+/* How many of the pages of [start, end) are the kernel's zero page. -ENOTTY before 6.7.
+ */
+long pagemap_zero_pages(int fd, unsigned long start, unsigned long end,
+			unsigned long *pages);
 
 #endif

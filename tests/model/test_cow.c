@@ -91,8 +91,8 @@ Test(cow, strides_copy_what_they_write)
 		setup();
 		for (unsigned long i = 0; i < PAGES; i += stride)
 			write_page(i);
-		cr_expect(copied * 4 <= written * 5, "stride %lu: %lu written, %lu copied",
-			  stride, written, copied);
+		cr_expect(copied * 4 <= written * 5,
+			  "stride %lu: %lu written, %lu copied", stride, written, copied);
 	}
 }
 

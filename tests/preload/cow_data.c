@@ -4,50 +4,15 @@
  * are still shared, parent and child see their own data. Under the library every case
  * begins when the pages are write-protected.
  */
-#include "tests/preload/common.h"
+#include "tests/preload/cow_wait.h"
 
-#include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
 #include <sys/uio.h>
-#include <time.h>
 
 #define LEN   (2 * MIB)
 #define PAGES (LEN / PAGE)
 
 static char *mem;
-
-static bool under_library(void)
-{
-	const char *preload = getenv("LD_PRELOAD"), *cow = getenv("SHADOWMM_COW");
-
-	return preload && strstr(preload, "shadowmm") && (!cow || !strcmp(cow, "own"));
-}
-
-static double seconds(void)
-{
-	struct timespec t;
-
-	CHECK(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-/* Until the library has protected the page (pagemap's bit 57), which must not take long.
- */
-static void wait_protected(const volatile char *p)
-{
-	int fd = open("/proc/self/pagemap", O_RDONLY);
-	double end = seconds() + 20;
-	unsigned long word = 0;
-
-	while (under_library() && !(word >> 57 & 1)) {
-		CHECK(pread(fd, &word, sizeof(word),
-			    (off_t)((unsigned long)p / PAGE * 8)) == sizeof(word));
-		CHECK(seconds() < end);
-		sched_yield();
-	}
-	CHECK(close(fd) == 0);
-}
 
 struct child {
 	pid_t pid;
