@@ -38,6 +38,19 @@ void cow_lift(struct engine *e, unsigned long page, struct vma_stat *vs);
 			stat_add((vs)->counter, n); \
 	} while (0)
 
+#define COW_ROBUST_MAX 64
+
+/* Pages that the kernel writes to when a thread dies. */
+struct cow_robust {
+	unsigned int nr;
+	unsigned long page[COW_ROBUST_MAX];
+};
+
+/* All of them. False: there are too many, or they cannot be found out. May wait for the
+ * fault task; the service task, without mmap_lock. */
+bool cow_find_robust(const struct engine *e, struct cow_robust *r);
+bool cow_is_robust(const struct cow_robust *r, unsigned long page);
+
 enum cow_pass_state {
 	COW_PASS_IDLE,
 	COW_PASS_DUE,	   /* at @due somebody should look */
@@ -53,6 +66,7 @@ struct cow_pass {
 	u64 due, begun;	  /* nanoseconds of CLOCK_MONOTONIC */
 	u64 not_before;	  /* the next pass, so that all of them take little time */
 	unsigned long at; /* address */
+	struct cow_robust robust;
 };
 
 enum cow_wait {

@@ -138,7 +138,7 @@ static enum cow_wait start(struct engine *e, struct cow_pass *p, struct timespec
 {
 	bool begin;
 
-	if (!possible(e)) {
+	if (!possible(e) || !cow_find_robust(e, &p->robust)) {
 		p->state = COW_PASS_IDLE;
 		return COW_MORE;
 	}
@@ -159,14 +159,25 @@ static bool is_shared(u64 word)
 	return (word & (PM_PRESENT | PM_EXCLUSIVE | PM_UFFD_WP)) == PM_PRESENT;
 }
 
+/* What is not to be protected looks as if it were protected already. */
+static void leave_out(const struct cow_robust *r, unsigned long start, u64 *word, long n)
+{
+	const unsigned long end = start + ((unsigned long)max(n, 0L) << PAGE_SHIFT);
+
+	for (unsigned int i = 0; i < r->nr; i++)
+		if (r->page[i] >= start && r->page[i] < end)
+			word[(r->page[i] - start) >> PAGE_SHIFT] |= PM_UFFD_WP;
+}
+
 /* Returns the pages that are present. */
-static unsigned long protect_shared(struct engine *e, unsigned long start,
-				    unsigned long end)
+static unsigned long protect_shared(struct engine *e, const struct cow_robust *robust,
+				    unsigned long start, unsigned long end)
 {
 	u64 word[CHUNK / PAGE_SIZE];
 	long n = pagemap_words(e->cow.pagemap, start, (end - start) >> PAGE_SHIFT, word);
 	unsigned long present = 0;
 
+	leave_out(robust, start, word, n);
 	for (long i = 0, first; i < n; i++) {
 		present += (word[i] & PM_PRESENT) != 0;
 		for (first = i; i < n && is_shared(word[i]); i++)
@@ -192,11 +203,25 @@ static bool protect_chunk(struct engine *e, struct cow_pass *p)
 		return false;
 	start = max(p->at, vma->vm_start);
 	end = min((start & ~(CHUNK - 1)) + CHUNK, vma->vm_end);
-	if (!protect_shared(e, start, end) && end < vma->vm_end &&
+	if (!protect_shared(e, &p->robust, start, end) && end < vma->vm_end &&
 	    pagemap_next_present(e->cow.pagemap, end, vma->vm_end, &end))
 		end = vma->vm_end; /* an old kernel: do not read terabytes of nothing */
 	p->at = end;
 	return true;
+}
+
+/*
+ * A robust mutex that was locked while the pass was under way: its page was written to,
+ * so it was private or lifted at that moment; but pagemap may have been read before that
+ * and the page protected after it.
+ */
+static void lift_robust(struct engine *e, struct cow_pass *p)
+{
+	if (!cow_find_robust(e, &p->robust) || !READ_ONCE(e->mm->own_enabled))
+		return;
+	for (unsigned int i = 0; i < p->robust.nr; i++)
+		uffd_protect(e->uffd, p->robust.page[i], p->robust.page[i] + PAGE_SIZE,
+			     UFFD_LIFT);
 }
 
 static enum cow_wait run(struct engine *e, struct cow_pass *p, struct timespec *wait)
@@ -209,6 +234,7 @@ static enum cow_wait run(struct engine *e, struct cow_pass *p, struct timespec *
 	mutex_unlock(e->mmap_lock);
 	if (more)
 		return COW_MORE;
+	lift_robust(e, p);
 	stat_inc(e->stat->cow_passes);
 	p->state = COW_PASS_IDLE;
 	p->not_before = now_ns() + (SHARE - 1) * (now_ns() - p->begun);

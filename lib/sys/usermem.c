@@ -6,11 +6,22 @@
 #include "lib/sys/sys.h"
 #include "lib/sys/usermem.h"
 
-int read_user(void *dst, unsigned long addr, size_t n)
+static long readv_self(void *dst, unsigned long addr, size_t n)
 {
 	struct iovec local = { dst, n }, remote = { (void *)addr, n };
-	long ret = sys_call6(__NR_process_vm_readv, (unsigned long)sys_getpid(),
-			     (unsigned long)&local, 1, (unsigned long)&remote, 1, 0);
+
+	return sys_call6(__NR_process_vm_readv, (unsigned long)sys_getpid(),
+			 (unsigned long)&local, 1, (unsigned long)&remote, 1, 0);
+}
+
+int read_user_only(void *dst, unsigned long addr, size_t n)
+{
+	return readv_self(dst, addr, n) == (long)n ? 0 : -EFAULT;
+}
+
+int read_user(void *dst, unsigned long addr, size_t n)
+{
+	long ret = readv_self(dst, addr, n);
 
 	if (ret == (long)n)
 		return 0;

@@ -10,5 +10,8 @@
  * may be held. Context: application threads. 0 or -errno.
  */
 int read_user(void *dst, unsigned long addr, size_t n);
+/* The same without the last resort of read_user(): -EFAULT also where a sandbox refuses.
+ * Context: besides, the service task, without mmap_lock. */
+int read_user_only(void *dst, unsigned long addr, size_t n);
 
 #endif

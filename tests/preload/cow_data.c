@@ -173,6 +173,54 @@ static void threads_add(void)
 	puts("threads add");
 }
 
+/* The kernel itself marks the mutex of a thread that dies. */
+static pthread_barrier_t barrier;
+
+static void *die_with_mutex(void *mutex)
+{
+	CHECK(pthread_mutex_lock(mutex) == 0);
+	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&barrier);
+	return NULL;
+}
+
+static void robust_mutex(void)
+{
+	pthread_mutex_t *m = (pthread_mutex_t *)(mem + 100 * PAGE);
+	struct timespec end;
+	pthread_mutexattr_t attr;
+	int fds[2], ret;
+	pthread_t t;
+	pid_t pid;
+	char byte;
+
+	memset(mem, 0, LEN);
+	CHECK(pipe(fds) == 0);
+	CHECK(pthread_barrier_init(&barrier, NULL, 2) == 0);
+	CHECK(pthread_mutexattr_init(&attr) == 0);
+	CHECK(pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) == 0);
+	CHECK(pthread_mutex_init(m, &attr) == 0);
+	CHECK(pthread_create(&t, NULL, die_with_mutex, m) == 0);
+	pthread_barrier_wait(&barrier);
+	fflush(stdout);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		close(fds[1]);
+		_exit(read(fds[0], &byte, 1) != 0);
+	}
+	wait_protected(mem + 99 * PAGE);
+	wait_protected(mem + LEN - PAGE);
+	pthread_barrier_wait(&barrier);
+	CHECK(pthread_join(t, NULL) == 0);
+	CHECK(clock_gettime(CLOCK_REALTIME, &end) == 0);
+	end.tv_sec += 20;
+	ret = pthread_mutex_timedlock(m, &end);
+	puts(ret == EOWNERDEAD ? "robust mutex" : "robust mutex: not told");
+	CHECK(close(fds[1]) == 0 && close(fds[0]) == 0);
+	CHECK(waitpid(pid, NULL, 0) == pid);
+}
+
 /* --- writes by the kernel ---------------------------------------------------------- */
 
 static void in_system_calls(void)
@@ -432,6 +480,7 @@ int main(void)
 	in_child_too();
 	last_one();
 	threads_add();
+	robust_mutex();
 	in_system_calls();
 	pinned();
 	protections();

@@ -107,7 +107,7 @@ Test(cow_seen, copies_are_counted_and_agree_with_smaps)
 {
 	struct live l;
 
-	start(&l, NULL);
+	start(&l, "SHADOWMM_COW=own");
 	expect_as_smaps(&l);
 	live_command(&l, 'f', "forked");
 	expect_as_smaps(&l);
@@ -128,11 +128,11 @@ Test(cow_seen, copies_are_counted_and_agree_with_smaps)
 	cr_expect(live_end(&l) == 0);
 }
 
-Test(cow_seen, the_kernel_does_it_if_told_to)
+Test(cow_seen, the_kernel_does_it_if_not_told_otherwise)
 {
 	struct live l;
 
-	start(&l, "SHADOWMM_COW=kernel");
+	start(&l, NULL);
 	live_command(&l, 'f', "forked");
 	live_command(&l, 'a', "first half");
 	expect_as_smaps(&l);
@@ -150,7 +150,7 @@ Test(cow_seen, nothing_is_protected_for_a_child_that_executes)
 	struct timespec now, end;
 	struct live l;
 
-	start(&l, NULL);
+	start(&l, "SHADOWMM_COW=own");
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	end.tv_sec += 20;
 	do { /* On a loaded machine some children are slow. */

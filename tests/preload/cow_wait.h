@@ -13,7 +13,7 @@ static inline bool under_library(void)
 {
 	const char *preload = getenv("LD_PRELOAD"), *cow = getenv("SHADOWMM_COW");
 
-	return preload && strstr(preload, "shadowmm") && (!cow || !strcmp(cow, "own"));
+	return preload && strstr(preload, "shadowmm") && cow && !strcmp(cow, "own");
 }
 
 static inline double seconds(void)

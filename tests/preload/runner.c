@@ -383,11 +383,29 @@ static void compare(const char *program, const char *arg, unsigned int expect)
 	}
 #define TRAPPED(name) TRAPPED_ARG(name, #name, NULL, EXIT_ZERO | LINES)
 
+/* And with copy-on-write by our own hand. */
+#define COW(name)                                        \
+	Test(preload_cow, name)                          \
+	{                                                \
+		setenv("SHADOWMM_COW", "own", 1);        \
+		compare(#name, NULL, EXIT_ZERO | LINES); \
+	}                                                \
+	Test(preload_cow_small, name)                    \
+	{                                                \
+		setenv("SHADOWMM_COW", "own", 1);        \
+		setenv("SHADOWMM_MIN_OWN", "4096", 1);   \
+		compare(#name, NULL, EXIT_ZERO | LINES); \
+	}                                                \
+	Test(preload_cow_trapped, name)                  \
+	{                                                \
+		setenv("SHADOWMM_COW", "own", 1);        \
+		setenv("SHADOWMM_INTERCEPT", "all", 1);  \
+		compare(#name, NULL, EXIT_ZERO | LINES); \
+	}
+
 PROGRAM(all_flags)
 PROGRAM(api_either)
 PROGRAM(brk_heap)
-PROGRAM(cow_data)
-PROGRAM(cow_tree)
 PROGRAM(credentials)
 PROGRAM(daemon_like)
 PROGRAM(dlopen_loop)
@@ -434,7 +452,16 @@ PROGRAM_ARG(end_segv, "endings", "segv", 0)
 PROGRAM_ARG(end_threads_kill, "endings", "threads-kill", 0)
 PROGRAM_ARG(engine_killed, "engine_killed", NULL, SOCKET)
 
-TRAPPED(cow_data)
+COW(cow_data)
+COW(cow_tree)
+COW(fork_data)
+COW(credentials)
+COW(exec_kinds)
+COW(mremap_kinds)
+COW(spawn_kinds)
+COW(own_uffd)
+COW(thread_storm)
+
 TRAPPED(credentials)
 TRAPPED(errnos)
 TRAPPED(exec_kinds)
