@@ -7,7 +7,9 @@
 #include "lib/sys/sys.h"
 #include "lib/sys/uffd.h"
 
-#define BLOCK (COW_AROUND_MAX * PAGE_SIZE)
+#define BLOCK	   (COW_AROUND_MAX * PAGE_SIZE)
+#define ASK_ALWAYS 8
+#define ASK_EVERY  16
 
 void cow_lift(struct engine *e, unsigned long page, struct vma_stat *vs)
 {
@@ -95,14 +97,29 @@ static bool enqueue(struct engine *e, unsigned long page, const struct cow_plan 
 	return true;
 }
 
+/* Nobody else has it. To ask costs as much as to lift: where the answer has been no it
+ * is asked now and then. */
+static bool reusable(const struct engine *e, unsigned long page,
+		     struct cow_streams *streams)
+{
+	if (streams->shared >= ASK_ALWAYS && streams->shared++ % ASK_EVERY)
+		return false;
+	if (exclusive(e, page))
+		streams->shared = 0;
+	else
+		streams->shared++;
+	return !streams->shared;
+}
+
 static void window_fault(struct engine *e, unsigned long page,
-			 const struct cow_plan *plan, int cpu)
+			 const struct cow_plan *plan, struct cow_streams *streams,
+			 int cpu)
 {
 	if (plan->stat)
 		stat_inc(plan->stat->cow_faults);
 	if (plan->end - plan->start > PAGE_SIZE && enqueue(e, page, plan, cpu))
 		return;
-	if (exclusive(e, page))
+	if (reusable(e, page, streams))
 		reuse(e, page, plan);
 	else
 		cow_lift(e, page, plan->stat);
@@ -117,7 +134,7 @@ void do_wp_page(struct engine *e, unsigned long page, struct cow_streams *stream
 	stat_inc(e->stat->cow_faults);
 	switch (handle_wp_fault(e->mm, page, streams, &plan)) {
 	case COW_WINDOW:
-		window_fault(e, page, &plan, cpu);
+		window_fault(e, page, &plan, streams, cpu);
 		break;
 	case COW_STALE:
 		cow_lift(e, page, NULL);

@@ -24,6 +24,7 @@ struct cow_stream {
 struct cow_streams {
 	struct cow_stream s[NR_COW_STREAMS];
 	unsigned int clock;
+	unsigned int shared; /* single pages in a row that others had, too */
 };
 
 /* Fill @plan for a write at page-aligned @addr inside @vma, and remember it. */

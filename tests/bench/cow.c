@@ -114,8 +114,8 @@ static void start_handler(char *p, size_t len)
 	CPU_SET(sched_getcpu(), &one);
 	fd = (int)syscall(SYS_userfaultfd, 0);
 	if (fd < 0 || sched_setaffinity(0, sizeof(one), &one) ||
-	    pthread_create(&t, NULL, handler, &fd) || ioctl(fd, UFFDIO_API, &api) ||
-	    ioctl(fd, UFFDIO_REGISTER, &r) || ioctl(fd, UFFDIO_WRITEPROTECT, &w))
+	    ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &r) ||
+	    ioctl(fd, UFFDIO_WRITEPROTECT, &w) || pthread_create(&t, NULL, handler, &fd))
 		die("userfaultfd");
 }
 
