@@ -69,7 +69,7 @@ static bool add_task(struct cow_robust *r, const char *name)
 
 	if (!tid)
 		return true; /* "." and ".." */
-	ret = sys_call3(__NR_get_robust_list, tid, &head, &size);
+	ret = sys_get_robust_list(tid, &head, &size);
 	return ret == -ESRCH || (!ret && add_list(r, head));
 }
 
