@@ -12,7 +12,6 @@
 #include "lib/base/string.h"
 #include "lib/ctl/control.h"
 #include "lib/hook/patch.h"
-#include "lib/hook/setxid.h"
 #include "lib/hook/start.h"
 #include "lib/hook/state.h"
 #include "lib/sys/sys.h"
@@ -25,6 +24,10 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 	start_symbols(envp);
 	if (!start_options(envp))
 		return;
-	if (start_model() && start_patching())
-		start_engine();
+	start_identity();
+	if (sleep_start() || !start_model() || !start_patching())
+		return;
+	life_lock();
+	start_engine();
+	life_unlock();
 }

@@ -22,8 +22,10 @@
 /* X(name, argument synopsis, help, flags) */
 #define SMM_CTL_COMMANDS(X)                                                              \
 	X(hello, "", "the greeting again: name, version and process", SMM_CMD_NO_ARGS)   \
-	X(stat, "", "the memory descriptor, counters, areas per policy and reason",      \
-	  SMM_CMD_NO_ARGS)                                                               \
+	X(stat, "[untouched]",                                                           \
+	  "the memory descriptor, counters, areas per policy and reason, and how many "  \
+	  "pages were never written to",                                                 \
+	  SMM_CMD_OPT_ARG)                                                               \
 	X(maps, "", "every area, one consistent snapshot", SMM_CMD_NO_ARGS)              \
 	X(vma, "ADDR", "the first area that ends above ADDR (hexadecimal)", SMM_CMD_ARG) \
 	X(slabinfo, "", "the library's own memory: pages, caches, bytes per area",       \
@@ -33,6 +35,12 @@
 	X(smaps, "[ADDR]",                                                               \
 	  "every area, or that which contains ADDR, with the kernel's counts of pages",  \
 	  SMM_CMD_OPT_ARG)                                                               \
+	X(rmap, "[ADDR | index N]",                                                      \
+	  "the anon_vmas of the area at ADDR, of all areas, or of those that have page " \
+	  "N of theirs (hexadecimal)",                                                   \
+	  SMM_CMD_OPT_ARG)                                                               \
+	X(page, "ADDR", "the descriptor of the page at ADDR, brought up to date",        \
+	  SMM_CMD_ARG | SMM_CMD_LOCKS)                                                   \
 	X(verify, "[flags] [repair]",                                                    \
 	  "compare the shadow with the kernel's list of areas, with flags as smaps has " \
 	  "them",                                                                        \
@@ -50,6 +58,11 @@
 	X(vma, "[--json] PID ADDR", "print the first area that ends above ADDR")     \
 	X(smaps, "[--json] PID [ADDR]",                                              \
 	  "print the areas as /proc/PID/smaps does, with the library's flags")       \
+	X(rmap, "[--json] PID ADDR",                                                 \
+	  "print which processes map the page at ADDR, and where")                   \
+	X(shared, "[--areas] [--json] PID...",                                       \
+	  "print how many pages processes have for themselves, share, and take "     \
+	  "together")                                                                \
 	X(stat, "[--json] PID", "print the memory descriptor and the counters")      \
 	X(cow, "[--json] PID", "print what is still shared since a fork")            \
 	X(slabinfo, "[--json] PID", "print the caches of the library's own memory")  \

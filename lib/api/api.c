@@ -18,9 +18,10 @@ __public const char *shadowmm_version(void)
 	return VERSION;
 }
 
+/* Who asks wants to know: a process that sleeps wakes. */
 static bool lost(void)
 {
-	return !READ_ONCE(smm.active) || READ_ONCE(smm.mm.blind);
+	return (!READ_ONCE(smm.active) && !sleep_end()) || READ_ONCE(smm.mm.blind);
 }
 
 /* As show_map_vma() of fs/proc/task_mmu.c: no file, no offset. */
@@ -187,5 +188,7 @@ __public const struct shadowmm_calls *shadowmm_preloaded(void)
 		.read_mm = shadowmm_read_mm,
 	};
 
+	/* Now, rather than in the middle of what is asked first. */
+	sleep_end();
 	return &calls;
 }

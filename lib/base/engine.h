@@ -24,6 +24,7 @@
 #include "lib/base/area.h"
 #include "lib/base/compiler.h"
 #include "lib/base/cow.h"
+#include "lib/base/mm_id.h"
 #include "lib/base/pool.h"
 #include "lib/base/stat.h"
 
@@ -75,21 +76,15 @@ struct engine_options {
 	bool cow;		   /* and decide on the copies after a fork */
 	bool quiet, verbose, mark; /* SHADOWMM_QUIET, _VERBOSE, _MARK */
 	bool verify_flags;	   /* SHADOWMM_VERIFY_FLAGS: at exit, by smaps */
-	bool intercept_all;	   /* Syscall User Dispatch */
-	unsigned int around;	   /* pages, 1..512; 0: adaptive */
-	unsigned long pool;	   /* bytes of the pool, or POOL_AUTO; 0: none */
-	unsigned long min_own;	   /* bytes */
-	char verify_at_exit[512];  /* path or "" */
+	unsigned long
+		wake_at;     /* bytes of new memory that end the sleep; 0: do not sleep */
+	bool intercept_all;  /* Syscall User Dispatch */
+	unsigned int around; /* pages, 1..512; 0: adaptive */
+	unsigned long pool;  /* bytes of the pool, or POOL_AUTO; 0: none */
+	unsigned long min_own;	  /* bytes */
+	char verify_at_exit[512]; /* path or "" */
+	u32 uid;		  /* effective, when @socket_dir was chosen */
 	char socket_dir[96];
-};
-
-/*
- * An mm_struct of this boot: the process that had it first, and when (nanoseconds of
- * CLOCK_BOOTTIME). A process number alone may be reused.
- */
-struct mm_id {
-	int pid;
-	u64 born;
 };
 
 #define MM_ANCESTORS 8
@@ -97,8 +92,13 @@ struct mm_id {
 /* Hooks: the constructor, and a fork child before its first own instruction. */
 struct mm_birth {
 	struct mm_id self;
-	/* Whose copy it is by fork, nearest first; they may have ended. None: born by
-	 * exec, which nothing connects with what the process was before. */
+	int starter; /* born by exec: the process' parent then, which may end; else 0 */
+	/*
+	 * Whose copy it is by fork, nearest first; they may have ended. None: born by
+	 * exec. Nothing is handed on across exec, since the program could see what is;
+	 * `shadowmm ps` finds the image before by its process: the same number, and born
+	 * after the process was.
+	 */
 	u32 nr_ancestors;
 	struct mm_id ancestor[MM_ANCESTORS];
 };
@@ -127,6 +127,9 @@ struct engine {
 	int ctl_pid;   /* kernel, at clone; 0 none */
 	int fault_pid; /* kernel, at clone; 0 none */
 	int service_tid;
+	/* No engine until the process has grown; hooks. Read and, @said, written by
+	 * engines of its children (ctl/control.c). */
+	bool asleep;
 	bool said; /* a fork child: its parent has said why, or had nothing to */
 	const char *degraded; /* why we run with less, or NULL; static string */
 	long degraded_err;    /* -errno that goes with it, or 0 */

@@ -28,13 +28,16 @@ struct zero_pool {
 	unsigned long tail;  /* pages ever filled; the pool task */
 	unsigned long want;  /* pages to keep ready; the fault task */
 	unsigned long most;  /* @want is never above it; the pool task, at its start */
-	unsigned long installed; /* pages the program got so far; the fault task */
-	u32 taking;		 /* the fault task */
-	u32 filling;		 /* the pool task */
-	u32 closed;		 /* POOL_CLOSED_*, their owners */
-	u32 bell;		 /* a futex that is rung; 0: the pool task sleeps */
-	u32 started;		 /* there is a pool task; who starts it */
-	bool keep;		 /* @want is the user's; set with @base */
+	unsigned long
+		installed; /* pages the program got in large windows; the fault task */
+	unsigned long
+		forfeit; /* @installed when the pool was last given back; the pool task */
+	u32 taking;	 /* the fault task */
+	u32 filling;	 /* the pool task */
+	u32 closed;	 /* POOL_CLOSED_*, their owners */
+	u32 bell;	 /* a futex that is rung; 0: the pool task sleeps */
+	u32 started;	 /* there is a pool task; who starts it */
+	bool keep;	 /* @want is the user's; set with @base */
 };
 
 #define POOL_CLOSED_IDLE 1 /* the pool task */

@@ -9,10 +9,29 @@ static void cmd_hello(struct reply *r, const char *args)
 	show_hello(r);
 }
 
+/* If @word comes next, skip it and the blanks behind it. */
+static bool take_word(const char **args, const char *word)
+{
+	const char *p = *args + strlen(word);
+
+	if (!str_has_prefix(*args, word) || (*p && *p != ' '))
+		return false;
+	while (*p == ' ')
+		p++;
+	*args = p;
+	return true;
+}
+
 static void cmd_stat(struct reply *r, const char *args)
 {
-	(void)args;
-	show_stat(r);
+	const char *rest = args;
+	bool untouched = take_word(&rest, "untouched");
+
+	if (*rest)
+		reply_error(r, "stat: unknown argument", rest,
+			    "say \"stat\" or \"stat untouched\"");
+	else
+		show_stat(r, untouched);
 }
 
 static void cmd_maps(struct reply *r, const char *args)
@@ -63,17 +82,25 @@ static void cmd_smaps(struct reply *r, const char *args)
 		show_smaps(r, *args != '\0', addr);
 }
 
-/* If @word comes next, skip it and the blanks behind it. */
-static bool take_word(const char **args, const char *word)
+static void cmd_rmap(struct reply *r, const char *args)
 {
-	const char *p = *args + strlen(word);
+	struct rmap_query q = { .by = RMAP_ALL };
+	const char *rest = args;
 
-	if (!str_has_prefix(*args, word) || (*p && *p != ' '))
-		return false;
-	while (*p == ' ')
-		p++;
-	*args = p;
-	return true;
+	if (take_word(&rest, "index"))
+		q.by = RMAP_INDEX;
+	else if (*rest)
+		q.by = RMAP_ADDR;
+	if (q.by == RMAP_ALL || parse_addr(r, "rmap: bad number", rest, &q.what))
+		show_rmap(r, &q);
+}
+
+static void cmd_page(struct reply *r, const char *args)
+{
+	unsigned long addr;
+
+	if (parse_addr(r, "page: bad address", args, &addr))
+		show_page(r, addr);
 }
 
 static void cmd_verify(struct reply *r, const char *args)

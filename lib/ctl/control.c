@@ -17,6 +17,7 @@
 #include "lib/sys/procmaps.h"
 #include "lib/sys/sys.h"
 #include "lib/sys/uffd.h"
+#include "lib/sys/usermem.h"
 
 static struct ctl server;
 static struct ctl_env server_env;
@@ -31,7 +32,21 @@ static void degrade(struct engine *e, const char *why, long err)
 	e->degraded_err = err;
 }
 
-/* Areas of @path: the one that contains @addr, or one of the same file as @found. */
+static void read_line(const char *path, char *buf, size_t size)
+{
+	long fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0), n = -1;
+
+	if (fd >= 0) {
+		n = sys_read(fd, buf, size - 1);
+		sys_close(fd);
+	}
+	buf[n > 0 ? n : 0] = '\0';
+	if (n > 0 && buf[n - 1] == '\n')
+		buf[n - 1] = '\0';
+}
+
+/* Areas of @path: the one that contains @addr, or one of the same file as @found.
+ */
 static bool find_area(const char *path, unsigned long addr, struct area_desc *found)
 {
 	struct procmaps *p = &server.scratch.smaps.lines;
@@ -50,20 +65,72 @@ static bool find_area(const char *path, unsigned long addr, struct area_desc *fo
 	return hit;
 }
 
-/*
- * A parent under the library has the same kernel and user: it has said it, or will before
- * it ends (engine_stop()).
- */
-static bool parent_says_it(const struct engine *e)
+/* Where process @pid has the library, or 0. @own: any area of ours with that
+ * file. */
+static unsigned long library_of(int pid, const struct area_desc *own)
 {
-	struct area_desc own;
+	struct area_desc d = *own;
 	char path[32];
 	struct fmt f;
 
 	fmt_init(&f, path, sizeof(path));
-	fmt_printf(&f, "/proc/%d/maps", e->parent);
-	return find_area("/proc/self/maps", (unsigned long)find_area, &own) &&
-	       find_area(path, 0, &own);
+	fmt_printf(&f, "/proc/%d/maps", pid);
+	return find_area(path, 0, &d) ? d.start : 0;
+}
+
+static int parent_of(int pid)
+{
+	char path[32], line[512];
+	const char *p;
+	struct fmt f;
+
+	fmt_init(&f, path, sizeof(path));
+	fmt_printf(&f, "/proc/%d/stat", pid);
+	read_line(path, line, sizeof(line));
+	p = strrchr(line, ')'); /* ") S 123 " */
+	if (!p || strlen(p) < 5)
+		return 0;
+	p += 4;
+	return (int)parse_ulong(&p, 10);
+}
+
+/* In another process, at the place where ours is; it is its library's data. */
+static bool peer_flag(int pid, unsigned long base, const bool *flag, unsigned long own)
+{
+	bool value = false;
+
+	read_process(pid, &value, base + ((unsigned long)flag - own), sizeof(value));
+	return value;
+}
+
+#define GENERATIONS 16
+
+/*
+ * A parent under the library has the same kernel and user: it has said it, or
+ * will before it ends (engine_stop()). Not so one that sleeps, which has nothing
+ * to say: we tell it that it has been said, for its other children.
+ */
+static bool parent_says_it(const struct engine *e)
+{
+	const bool yes = true;
+	unsigned long own, base;
+	struct area_desc d;
+	int pid = e->parent;
+
+	if (!find_area("/proc/self/maps", (unsigned long)find_area, &d))
+		return false;
+	own = library_of((int)sys_getpid(), &d);
+	for (int i = 0; i < GENERATIONS && pid > 1; i++, pid = parent_of(pid)) {
+		base = library_of(pid, &d);
+		if (!base)
+			return false;
+		if (!peer_flag(pid, base, &e->asleep, own) ||
+		    peer_flag(pid, base, &e->said, own))
+			return true;
+		write_process(pid, base + ((unsigned long)&e->said - own), &yes,
+			      sizeof(yes));
+	}
+	return false;
 }
 
 /* One line on the program's stderr, which is still open here. */
@@ -98,8 +165,8 @@ static void raise_descriptor_limit(void)
 
 /*
  * A descriptor table of our own, in which the program can neither see nor close
- * anything; stderr stays open until we know whether there is something to say. Nothing
- * that would keep a directory or a terminal busy.
+ * anything; stderr stays open until we know whether there is something to say.
+ * Nothing that would keep a directory or a terminal busy.
  */
 static long detach(void)
 {
@@ -108,8 +175,8 @@ static long detach(void)
 	if (ret)
 		return ret;
 	raise_descriptor_limit();
-	/* Above all numbers that our own descriptors will get: the program may have no
-	 * descriptor 2, and then that is one of ours. */
+	/* Above all numbers that our own descriptors will get: the program may
+	 * have no descriptor 2, and then that is one of ours. */
 	stderr_fd = (int)sys_fcntl(2, F_DUPFD_CLOEXEC, 64);
 	for (int fd = 0; fd < 3; fd++)
 		sys_close(fd);
@@ -117,19 +184,6 @@ static long detach(void)
 	sys_chdir("/");
 	sys_prctl(PR_SET_NAME, "smm-ctl", 0, 0, 0);
 	return 0;
-}
-
-static void read_line(const char *path, char *buf, size_t size)
-{
-	long fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0), n = -1;
-
-	if (fd >= 0) {
-		n = sys_read(fd, buf, size - 1);
-		sys_close(fd);
-	}
-	buf[n > 0 ? n : 0] = '\0';
-	if (n > 0 && buf[n - 1] == '\n')
-		buf[n - 1] = '\0';
 }
 
 /* Not the program's own business, and not worth its time: most never say MAP_NORESERVE.

@@ -5,10 +5,11 @@
  *
  * Context: the control process, which shares the program's address space and nothing
  * else (own descriptor table, all signals blocked). It maps no memory, as that would
- * change the picture it shows (`verify` may have to feed the model, under mmap_lock, as
- * any hook), and never touches application memory. A client cannot stall it: every
- * descriptor is non-blocking, and a reply that a client does not take at once waits in a
- * memfd of that client.
+ * change the picture it shows (`verify` and `page` may have to feed the model, under
+ * mmap_lock, as any hook), and touches no application memory but a sample of present
+ * pages, for `stat untouched`. A client cannot stall it: every descriptor is
+ * non-blocking, and a reply that a client does not take at once waits in a memfd of that
+ * client.
  */
 #ifndef SHADOWMM_CTL_CTL_H
 #define SHADOWMM_CTL_CTL_H

@@ -37,7 +37,10 @@ int client_drain(struct ctl *c, struct ctl_client *cl);
 void ctl_command(struct reply *r, char *line, size_t len);
 
 void show_hello(struct reply *r);
-void show_stat(struct reply *r);
+/* @untouched: also look how many pages the program has not written to. */
+void show_stat(struct reply *r, bool untouched);
+/* Member ",\"untouched\":" of an object. Reads up to 1,024 pages of the program. */
+void show_untouched(struct reply *r);
 void show_maps(struct reply *r);
 void show_slabinfo(struct reply *r);
 void show_cow(struct reply *r);
@@ -55,6 +58,26 @@ void show_area_desc(struct reply *r, const struct area_desc *d);
 /* "rwxp", as maps prints it. */
 const char *perms_str(unsigned long vm_flags, char buf[static 5]);
 
+/* Areas and their anon_vmas: that which contains an address; those that reach to a page
+ * number of their anon_vmas (linear_page_index()); or all that have any. */
+struct rmap_query {
+	enum {
+		RMAP_ALL,
+		RMAP_ADDR,
+		RMAP_INDEX
+	} by;
+	unsigned long what;
+};
+void show_rmap(struct reply *r, const struct rmap_query *q);
+
+/* The descriptor of the page at @addr, brought up to date. Takes mmap_lock. */
+void show_page(struct reply *r, unsigned long addr);
+
+/*
+ * Take mmap_lock, waiting CTL_LOCK_MS; what a dead holder left half done is repaired by
+ * @maps. 0, or -errno: not held.
+ */
+int ctl_lock(const struct ctl_env *env, struct smaps *maps);
 void ctl_verify(struct reply *r, bool repair, bool all_flags);
 
 /* Processes that share the program's address space; the first ones, if there are many. */
@@ -87,6 +110,13 @@ struct pagemap {
 };
 void pagemap_open(struct pagemap *p, union ctl_scratch *scratch);
 unsigned long pagemap_count(struct pagemap *p, unsigned long start, unsigned long end);
+/* Call @func for each run of pages that are in memory. False: the kernel will not say, or
+ * not all. */
+typedef void pagemap_func(unsigned long start, unsigned long end, void *arg);
+bool pagemap_walk(struct pagemap *p, unsigned long start, unsigned long end,
+		  pagemap_func *func, void *arg);
+/* The page at @addr is in memory, now. */
+bool pagemap_present(const struct pagemap *p, unsigned long addr);
 void pagemap_close(struct pagemap *p);
 
 #endif

@@ -26,7 +26,8 @@ struct smm_pm_scan_arg {
 #define SMM_PAGE_IS_PRESENT (1 << 3)
 #define SMM_PAGE_IS_SWAPPED (1 << 4)
 
-#define PM_PRESENT_OR_SWAP  (3ULL << 62)
+#define PM_PRESENT	    (1ULL << 63)
+#define PM_SWAP		    (1ULL << 62)
 #define PM_BUDGET	    (4UL << 20) /* pages: 32 MiB of entries */
 
 void pagemap_open(struct pagemap *p, union ctl_scratch *scratch)
@@ -45,72 +46,101 @@ void pagemap_close(struct pagemap *p)
 		sys_close(p->fd);
 }
 
-/* 0, or -errno. */
+/* 0, or -errno; -ENOTTY and -EINVAL come before the first call of @func. */
 static long pagemap_scan(struct pagemap *p, unsigned long start, unsigned long end,
-			 unsigned long *count)
+			 u64 what, pagemap_func *func, void *arg)
 {
 	const struct smm_page_region *region = (void *)p->words;
-	struct smm_pm_scan_arg arg = {
-		.size = sizeof(arg),
+	struct smm_pm_scan_arg scan = {
+		.size = sizeof(scan),
 		.start = start,
 		.end = end,
 		.vec = (u64)(uintptr_t)p->words,
 		.vec_len = p->nr_words * sizeof(u64) / sizeof(*region),
-		.category_anyof_mask = SMM_PAGE_IS_PRESENT | SMM_PAGE_IS_SWAPPED,
+		.category_anyof_mask = (what & PM_PRESENT ? SMM_PAGE_IS_PRESENT : 0) |
+				       (what & PM_SWAP ? SMM_PAGE_IS_SWAPPED : 0),
 		.return_mask = SMM_PAGE_IS_PRESENT,
 	};
 
-	while (arg.start < end) {
-		long n = sys_ioctl(p->fd, SMM_PAGEMAP_SCAN, &arg);
+	while (scan.start < end) {
+		long n = sys_ioctl(p->fd, SMM_PAGEMAP_SCAN, &scan);
 
 		if (n < 0)
 			return n;
 		for (long i = 0; i < n; i++)
-			*count += (region[i].end - region[i].start) >> PAGE_SHIFT;
-		if (arg.walk_end <= arg.start)
+			func(region[i].start, region[i].end, arg);
+		if (scan.walk_end <= scan.start)
 			return -EIO;
-		arg.start = arg.walk_end;
+		scan.start = scan.walk_end;
 	}
 	return 0;
 }
 
-static unsigned long pagemap_read(struct pagemap *p, unsigned long start,
-				  unsigned long end)
+static bool pagemap_read(struct pagemap *p, unsigned long start, unsigned long end,
+			 u64 what, pagemap_func *func, void *arg)
 {
-	unsigned long count = 0, pages = (end - start) >> PAGE_SHIFT;
+	unsigned long pages = (end - start) >> PAGE_SHIFT;
 
 	if (pages > p->budget)
-		return PAGEMAP_UNKNOWN;
+		return false;
 	p->budget -= pages;
 	while (pages) {
 		unsigned long want = min(pages, (unsigned long)p->nr_words);
 		long n = sys_pread(p->fd, p->words, want * 8, (start >> PAGE_SHIFT) * 8);
 
 		if (n < 8)
-			return PAGEMAP_UNKNOWN;
+			return false;
 		n /= 8;
-		for (long i = 0; i < n; i++)
-			count += (p->words[i] & PM_PRESENT_OR_SWAP) != 0;
-		start += (unsigned long)n << PAGE_SHIFT;
 		pages -= (unsigned long)n;
+		for (long i = 0; i < n; i++, start += PAGE_SIZE)
+			if (p->words[i] & what)
+				func(start, start + PAGE_SIZE, arg);
 	}
-	return count;
+	return true;
+}
+
+static bool pagemap_each(struct pagemap *p, unsigned long start, unsigned long end,
+			 u64 what, pagemap_func *func, void *arg)
+{
+	if (p->fd < 0)
+		return false;
+	if (!p->no_scan) {
+		long ret = pagemap_scan(p, start, end, what, func, arg);
+
+		if (ret == 0)
+			return true;
+		if (ret != -ENOTTY && ret != -EINVAL)
+			return false;
+		p->no_scan = true;
+	}
+	return pagemap_read(p, start, end, what, func, arg);
+}
+
+bool pagemap_walk(struct pagemap *p, unsigned long start, unsigned long end,
+		  pagemap_func *func, void *arg)
+{
+	return pagemap_each(p, start, end, PM_PRESENT, func, arg);
+}
+
+bool pagemap_present(const struct pagemap *p, unsigned long addr)
+{
+	u64 entry;
+
+	return sys_pread(p->fd, &entry, sizeof(entry), (addr >> PAGE_SHIFT) * 8) ==
+		       sizeof(entry) &&
+	       entry & PM_PRESENT;
+}
+
+static void add_run(unsigned long start, unsigned long end, void *arg)
+{
+	*(unsigned long *)arg += (end - start) >> PAGE_SHIFT;
 }
 
 unsigned long pagemap_count(struct pagemap *p, unsigned long start, unsigned long end)
 {
 	unsigned long count = 0;
 
-	if (p->fd < 0)
-		return PAGEMAP_UNKNOWN;
-	if (!p->no_scan) {
-		long ret = pagemap_scan(p, start, end, &count);
-
-		if (ret == 0)
-			return count;
-		if (ret != -ENOTTY && ret != -EINVAL)
-			return PAGEMAP_UNKNOWN;
-		p->no_scan = true;
-	}
-	return pagemap_read(p, start, end);
+	return pagemap_each(p, start, end, PM_PRESENT | PM_SWAP, add_run, &count)
+		       ? count
+		       : PAGEMAP_UNKNOWN;
 }

@@ -301,7 +301,7 @@ static void show_memory(struct reply *r)
 	reply_printf(r, "]");
 }
 
-void show_stat(struct reply *r)
+void show_stat(struct reply *r, bool untouched)
 {
 	const struct ctl_env *env = r->c->env;
 	struct sharers sharers;
@@ -320,6 +320,8 @@ void show_stat(struct reply *r)
 	show_mm(r, users);
 	show_tallies(r);
 	show_counters(r);
+	if (untouched)
+		show_untouched(r);
 	show_memory(r);
 	reply_printf(r, "}");
 }

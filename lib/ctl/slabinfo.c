@@ -4,6 +4,7 @@
  * the lists behind them belong to the holder of mmap_lock.
  */
 #include "lib/ctl/internal.h"
+#include "lib/mm/page.h"
 
 static void show_arena(struct reply *r, const struct arena *a)
 {
@@ -46,8 +47,11 @@ void show_slabinfo(struct reply *r)
 	reply_printf(r, "{\"pid\":%d,\"map_count\":%lu,\"bytes_per_area\":%lu",
 		     r->c->env->pid, areas, areas ? arena_used(&mm->arena) / areas : 0);
 	show_arena(r, &mm->arena);
-	reply_printf(r, ",\"rcu\":{\"deferred\":%lu},\"caches\":[",
-		     READ_ONCE(mm->rcu.nr_deferred));
+	reply_printf(r, ",\"rcu\":{\"deferred\":%lu}", READ_ONCE(mm->rcu.nr_deferred));
+	reply_printf(r, ",\"page\":{\"pages\":%lu,\"chunks\":%lu,\"bytes\":%lu}",
+		     READ_ONCE(mm->page_count), READ_ONCE(mm->page_chunks),
+		     READ_ONCE(mm->page_chunks) * sizeof(struct page_chunk));
+	reply_printf(r, ",\"caches\":[");
 	for (const struct kmem_cache *c = READ_ONCE(mm->arena.caches); c; c = c->next) {
 		reply_printf(r, "%s", comma);
 		show_cache(r, c);

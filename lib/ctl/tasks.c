@@ -157,8 +157,9 @@ void show_birth(struct reply *r)
 
 	if (!b)
 		return;
-	reply_printf(r, ",\"born\":\"%s\",\"born_ns\":%lu,\"ancestors\":[",
-		     b->nr_ancestors ? "fork" : "exec", (unsigned long)b->self.born);
+	reply_printf(r, ",\"born\":\"%s\",\"born_ns\":%lu,\"starter\":%d,\"ancestors\":[",
+		     b->nr_ancestors ? "fork" : "exec", (unsigned long)b->self.born,
+		     b->starter);
 	for (u32 i = 0; i < b->nr_ancestors; i++) {
 		reply_printf(r, "%s", i ? "," : "");
 		show_id(r, &b->ancestor[i]);

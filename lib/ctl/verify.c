@@ -73,6 +73,18 @@ static int finish_dead_call(const struct ctl_env *env, struct smaps *maps)
 	return compare(&v, env, maps);
 }
 
+int ctl_lock(const struct ctl_env *env, struct smaps *maps)
+{
+	int ret = env_lock(env);
+
+	if (ret)
+		return ret < 0 ? ret : 0;
+	ret = finish_dead_call(env, maps);
+	if (ret)
+		mutex_unlock(env->mmap_lock);
+	return ret;
+}
+
 /* @locked: what env_lock() said. Gives the lock back. 0 or -errno. */
 static int verify_locked(struct mm_verify *v, const struct ctl_env *env, int locked,
 			 struct smaps *maps, const char **broken)

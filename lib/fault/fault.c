@@ -95,7 +95,9 @@ static bool do_anonymous_page(struct engine *e, unsigned long page,
 {
 	int ret = install_zero_pages(e, page, plan->end, plan->stat);
 
-	if (ret)
+	if (ret == -EEXIST)
+		uffd_wake(e->uffd, page, page + PAGE_SIZE);
+	else if (ret)
 		answer_page(e, page, plan->stat);
 	else if (plan->start < page)
 		install_zero_pages(e, plan->start, page, plan->stat);
@@ -121,9 +123,11 @@ static void install_strided(struct engine *e, unsigned long page,
 	}
 }
 
-static void anonymous_fault(struct engine *e, unsigned long page,
+static void anonymous_fault(struct fault_task *t, unsigned long page,
 			    const struct fault_plan *plan)
 {
+	struct engine *e = t->e;
+
 	if (plan->stat)
 		stat_inc(plan->stat->faults);
 	if (!plan->count) {
@@ -132,6 +136,8 @@ static void anonymous_fault(struct engine *e, unsigned long page,
 	}
 	if (do_anonymous_page(e, page, plan))
 		install_strided(e, page, plan);
+	else
+		fault_around_undo(&t->streams, plan->stat);
 }
 
 /* --- events ------------------------------------------------------------------------ */
@@ -149,7 +155,7 @@ static void fault_event(struct fault_task *t, const struct uffd_msg *msg)
 		stat_inc(e->stat->faults_write);
 	switch (handle_mm_fault(e->mm, page, write, e->opt.around, &t->streams, &plan)) {
 	case FAULT_ZERO:
-		anonymous_fault(e, page, &plan);
+		anonymous_fault(t, page, &plan);
 		break;
 	case FAULT_STALE:
 		stat_inc(e->stat->faults_stale);

@@ -6,9 +6,9 @@
 #include "lib/sys/sys.h"
 #include "lib/sys/uffd.h"
 
-#define MOVE_FROM 64  /* pages: what was zeroed elsewhere is in no cache here */
-#define WARM_UP	  256 /* pages the program must have got before we hold any */
-#define SHARE	  8   /* of what it got so far we hold at most one in so many */
+#define MOVE_FROM 64   /* pages: what was zeroed elsewhere is in no cache here */
+#define WARM_UP	  1024 /* pages in such windows before we hold any */
+#define SHARE	  8    /* of those we hold at most one in so many */
 
 void pool_start(struct engine *e)
 {
@@ -45,11 +45,18 @@ void pool_tend(struct engine *e, unsigned long pages)
 {
 	struct zero_pool *p = &e->pool;
 
+	unsigned long earned;
+
+	/* Who gets his pages in small windows would never take any from the pool. */
+	if (pages < MOVE_FROM)
+		return;
 	p->installed += pages;
 	if (!READ_ONCE(p->base))
 		return;
-	if (!p->keep && p->installed >= WARM_UP)
-		WRITE_ONCE(p->want, min(p->installed / SHARE, p->pages));
+	/* Since it was last given back unused, which says that it is not needed. */
+	earned = p->installed - READ_ONCE(p->forfeit);
+	if (!p->keep && earned >= WARM_UP)
+		WRITE_ONCE(p->want, min(earned / SHARE, p->pages));
 	if (!p->want)
 		return;
 	if (!READ_ONCE(p->started))

@@ -48,7 +48,7 @@ static bool add_list(struct cow_robust *r, unsigned long addr)
 	struct robust_head h;
 	unsigned long node;
 
-	if (!addr || read_user_only(&h, addr, sizeof(h)))
+	if (!addr || peek_user(&h, addr, sizeof(h)))
 		return true;
 	if (!add_word(r, &h, h.pending))
 		return false;
@@ -56,7 +56,7 @@ static bool add_list(struct cow_robust *r, unsigned long addr)
 	for (int i = 0; (node & ~1UL) != addr; i++) {
 		if (i == COW_ROBUST_MAX || !add_word(r, &h, node))
 			return false;
-		if (read_user_only(&node, node & ~1UL, sizeof(node)))
+		if (peek_user(&node, node & ~1UL, sizeof(node)))
 			return true;
 	}
 	return true;

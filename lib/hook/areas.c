@@ -300,6 +300,8 @@ static long protect(long nr, unsigned long *a, int pkey)
 	if (model && (!ret || halfway) &&
 	    (!refused || mm_mprotect_refused(&smm.mm, a[0], a[1], a[2])))
 		mm_mprotect(&smm.mm, a[0], a[1], a[2], pkey);
+	if (model && !ret && (a[2] & PROT_WRITE))
+		own_range(a[0], a[0] + PAGE_ALIGN(a[1]));
 	if (model && halfway)
 		model_resync();
 	mmap_write_unlock();

@@ -41,10 +41,9 @@ enum clone_class hook_clone_before(long nr, unsigned long *a, struct site *site)
 {
 	u64 flags;
 
-	(void)site;
-	if (!READ_ONCE(smm.active))
-		return CLONE_CLASS_VM;
 	flags = clone_flags(nr, a);
+	if (!READ_ONCE(smm.active))
+		return sleep_clone(nr, a, site, flags);
 	/* Before the call, as in the kernel: a child may be gone when it returns. */
 	if (flags & CLONE_VM)
 		mmget(&smm.mm);
@@ -107,6 +106,7 @@ static void child_start(void)
 	birth_by_fork(&smm.engine.birth);
 	if (model_prepare(0, ~0UL))
 		mm_dup(&smm.mm);
+	smm.mm.id = smm.engine.birth.self; /* mm_dup() needed the parent's */
 	engine_start();
 	own_range(0, ~0UL & PAGE_MASK);
 	cow_forked(0);

@@ -59,7 +59,7 @@ static long hook_area_call(long nr, unsigned long *a, const struct site *site)
 long hook_syscall(long nr, unsigned long *a, struct site *site)
 {
 	if (!READ_ONCE(smm.active))
-		return PASS(nr, a);
+		return sleep_syscall(nr, a, site);
 	switch (nr) {
 	case __NR_prctl:
 		return hook_prctl(a);

@@ -226,16 +226,85 @@ static const struct link_map *link_maps(unsigned long phdr, unsigned long phnum)
 	return NULL;
 }
 
-unsigned long elf_lookup_next(unsigned long phdr, unsigned long phnum, const char *name)
+static unsigned long self_base(void)
 {
 	extern const char __ehdr_start[] __attribute__((visibility("hidden")));
-	const unsigned long self = (unsigned long)__ehdr_start;
+
+	return (unsigned long)__ehdr_start;
+}
+
+const char *elf_self_path(unsigned long phdr, unsigned long phnum)
+{
 	const struct link_map *l = link_maps(phdr, phnum);
-	unsigned long addr = 0;
+
+	while (l && l->l_addr != self_base())
+		l = l->l_next;
+	return l ? l->l_name : NULL;
+}
+
+static const struct link_map *image_with(unsigned long phdr, unsigned long phnum,
+					 const char *name, unsigned long *addr)
+{
+	const struct link_map *l = link_maps(phdr, phnum);
 
 	/* Bias 0: the program itself, linked to a fixed address. */
-	for (; l && !addr; l = l->l_next)
-		if (l->l_addr && l->l_addr != self)
-			addr = elf_lookup(l->l_addr, name);
+	for (*addr = 0; l; l = l->l_next) {
+		if (l->l_addr && l->l_addr != self_base())
+			*addr = elf_lookup(l->l_addr, name);
+		if (*addr)
+			return l;
+	}
+	return NULL;
+}
+
+unsigned long elf_lookup_next(unsigned long phdr, unsigned long phnum, const char *name)
+{
+	unsigned long addr;
+
+	image_with(phdr, phnum, name, &addr);
 	return addr;
+}
+
+static bool text_of(const Elf64_Phdr *ph, unsigned long phnum, unsigned long bias,
+		    struct elf_text *t)
+{
+	int found = 0;
+
+	for (unsigned long i = 0; i < phnum; i++) {
+		if (ph[i].p_type != PT_LOAD || !(ph[i].p_flags & PF_X))
+			continue;
+		t->start = (bias + ph[i].p_vaddr) & PAGE_MASK;
+		t->end = PAGE_ALIGN(bias + ph[i].p_vaddr + ph[i].p_filesz);
+		t->pgoff = ph[i].p_offset >> PAGE_SHIFT;
+		found++;
+	}
+	return found == 1;
+}
+
+bool elf_text_next(unsigned long phdr, unsigned long phnum, const char *name,
+		   struct elf_text *t)
+{
+	const struct link_map *l;
+	const Elf64_Ehdr *eh;
+	unsigned long addr;
+
+	l = image_with(phdr, phnum, name, &addr);
+	if (!l)
+		return false;
+	eh = (const void *)l->l_addr; /* image_with() has read its header */
+	t->path = l->l_name;
+	return text_of((const void *)(l->l_addr + eh->e_phoff), eh->e_phnum, l->l_addr,
+		       t);
+}
+
+bool elf_text_program(unsigned long phdr, unsigned long phnum, struct elf_text *t)
+{
+	const Elf64_Phdr *ph = (const void *)phdr;
+	unsigned long bias = 0;
+
+	for (unsigned long i = 0; i < phnum; i++)
+		if (ph[i].p_type == PT_PHDR)
+			bias = phdr - ph[i].p_vaddr;
+	t->path = "";
+	return text_of(ph, phnum, bias, t);
 }

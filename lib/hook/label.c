@@ -127,6 +127,11 @@ static long hook_set_mm(unsigned long *a)
 	return ret;
 }
 
+bool prctl_changes_areas(unsigned long op)
+{
+	return op == PR_SET_MM || op == PR_SET_VMA || op == PR_SET_MEMORY_MERGE;
+}
+
 long hook_prctl_mm(unsigned long *a)
 {
 	switch (a[0]) {

@@ -22,6 +22,7 @@ static struct mm_id id_now(void)
 void birth_by_exec(struct mm_birth *b)
 {
 	b->self = id_now();
+	b->starter = (int)sys_getppid();
 	b->nr_ancestors = 0;
 }
 
@@ -32,6 +33,7 @@ void birth_by_fork(struct mm_birth *b)
 	b->ancestor[0] = b->self;
 	b->nr_ancestors = min(b->nr_ancestors + 1, (u32)MM_ANCESTORS);
 	b->self = id_now();
+	b->starter = 0;
 }
 
 void life_lock(void)

@@ -2,6 +2,7 @@
 /* mmap_lock and the model's memory. */
 #include "lib/hook/state.h"
 #include "lib/hook/patch.h"
+#include "lib/sys/aside.h"
 #include "lib/sys/sys.h"
 
 void note_own_mapping(unsigned long addr, unsigned long len, unsigned long prot,
@@ -44,7 +45,7 @@ static long arena_map(size_t size)
 	/* A vfork child died while it changed the lists: the model ends here. */
 	if (smm.mm.arena.busy)
 		return -ENOTRECOVERABLE;
-	mem = sys_mmap(NULL, size, prot, flags, -1, 0);
+	mem = mmap_aside(size, prot, flags);
 	if (IS_ERR_VALUE(mem))
 		return mem;
 	arena_add(&smm.mm.arena, (void *)mem, size);

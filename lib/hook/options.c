@@ -10,9 +10,16 @@
 
 #define DEFAULT_MIN_OWN (128UL << 10) /* glibc's threshold for mapping an allocation */
 
+#define WAKE_AT		(2UL << 20)
+
+static bool any_of_ours __start_data; /* the environment has a SHADOWMM_* at all */
+
 static const char *env(char **envp, const char *name)
 {
 	size_t n = strlen(name);
+
+	if (name[0] == 'S' && !any_of_ours)
+		return NULL;
 
 	for (; *envp; envp++)
 		if (!strncmp(*envp, name, n) && (*envp)[n] == '=')
@@ -103,6 +110,22 @@ static unsigned long env_pool(char **envp)
 			  "set it to auto, off or a number of bytes");
 }
 
+/* Bytes of new memory that wake the process; 0: at once. Who wants to see everything
+ * wants to see the beginning, too. */
+static unsigned long env_start(char **envp, const struct engine_options *o)
+{
+	const char *name = "SHADOWMM_START", *v = env(envp, name);
+
+	if (!v || !*v)
+		return o->intercept_all || o->mark || o->verify_at_exit[0] ? 0 : WAKE_AT;
+	if (!strcmp(v, "auto"))
+		return WAKE_AT;
+	if (!strcmp(v, "now"))
+		return 0;
+	return env_number(envp, name, 0, 1UL << 46, 0,
+			  "set it to auto, now or a number of bytes");
+}
+
 static void copy_path(char *dst, size_t size, const char *name, const char *path)
 {
 	if (strlen(path) >= size)
@@ -128,8 +151,11 @@ static void choose_socket_dir(struct engine_options *o, char **envp)
 bool start_options(char **envp)
 {
 	struct engine_options *o = &smm.engine.opt;
-	const char *path = env(envp, "SHADOWMM_VERIFY_AT_EXIT");
+	const char *path;
 
+	for (char **e = envp; *e && !any_of_ours; e++)
+		any_of_ours = !strncmp(*e, "SHADOWMM_", 9);
+	path = env(envp, "SHADOWMM_VERIFY_AT_EXIT");
 	if (env_flag(envp, "SHADOWMM_DISABLE"))
 		return false;
 	o->own = env_choice(envp, "SHADOWMM_POLICY", "own", "track", true);
@@ -150,6 +176,8 @@ bool start_options(char **envp)
 	if (path && *path)
 		copy_path(o->verify_at_exit, sizeof(o->verify_at_exit),
 			  "SHADOWMM_VERIFY_AT_EXIT", path);
+	o->uid = (u32)sys_geteuid();
 	choose_socket_dir(o, envp);
+	o->wake_at = env_start(envp, o);
 	return true;
 }

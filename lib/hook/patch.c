@@ -5,6 +5,7 @@
 #include "lib/hook/scan.h"
 #include "lib/hook/text.h"
 #include "lib/hook/thunk.h"
+#include "lib/sys/aside.h"
 #include "lib/sys/mutex.h"
 #include "lib/sys/sys.h"
 
@@ -20,12 +21,12 @@ struct site_chunk {
 	struct site *sites;
 };
 
-static struct site first_sites[NR_SITES];
+static struct site first_sites[NR_SITES] __start_data;
 static struct site_chunk first_chunk = { .max = NR_SITES, .sites = first_sites };
 
-static struct mutex lock;
-static struct smm_stat *stat;
-static struct text_window target; /* the text being patched */
+static struct mutex lock __start_data;
+static struct smm_stat *stat __start_data;
+static struct text_window target __start_data; /* the text being patched */
 
 /* --- sites ---------------------------------------------------------------------------
  */
@@ -44,8 +45,7 @@ static struct site *site_find(unsigned long addr, int nr)
 static struct site_chunk *chunk_map(void)
 {
 	const unsigned long prot = PROT_READ | PROT_WRITE;
-	unsigned long at = (unsigned long)sys_mmap(0, CHUNK_SIZE, prot,
-						   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned long at = (unsigned long)mmap_aside(CHUNK_SIZE, prot, 0);
 	struct site_chunk *c = (struct site_chunk *)at;
 
 	if (IS_ERR_VALUE(at))
@@ -193,25 +193,43 @@ int patch_range(unsigned long start, unsigned long end, unsigned long prot)
 	return err ? err : ret;
 }
 
+/* A jump stands where the site's mov was; its length is one of two. */
+static bool is_patched(unsigned long addr, unsigned long start, int nr)
+{
+	return site_find(addr, nr) && addr - start >= 7 &&
+	       (*(const u8 *)(addr - JMP_LEN) == 0xe9 || *(const u8 *)(addr - 7) == 0xe9);
+}
+
 int patch_known(unsigned long start, unsigned long end, unsigned long prot,
-		const u32 *offset, unsigned int nr)
+		const struct site_place *place, unsigned int n)
 {
 	struct scan_match m;
-	int done = 0, err;
+	int done = 0, before = 0, err;
 
 	patch_lock();
-	for (unsigned int i = 0; i < nr && offset[i] < end - start - 1; i++) {
-		unsigned long addr = start + offset[i];
+	for (unsigned int i = 0; i < n && place[i].offset < end - start - 1; i++) {
+		unsigned long addr = start + place[i].offset;
 
-		done += scan_next(addr, start, min(addr + SITE_REACH, end), &m) &&
-			m.addr == addr && !patch_site(&m, start, end, prot);
+		if (is_patched(addr, start, place[i].nr))
+			before++;
+		else
+			done += scan_next(addr, start, min(addr + SITE_REACH, end), &m) &&
+				m.addr == addr && m.nr == place[i].nr &&
+				!patch_site(&m, start, end, prot);
 	}
 	stat_add(stat->sites, done);
 	err = patch_unlock();
-	return err ? err : done;
+	return err ? err : done + before;
 }
 
-unsigned int patch_list(unsigned long start, unsigned long end, u32 *offset,
+bool patch_any(unsigned long start, unsigned long end)
+{
+	struct scan_match m;
+
+	return scan_next(start, start, end, &m);
+}
+
+unsigned int patch_list(unsigned long start, unsigned long end, struct site_place *place,
 			unsigned int max)
 {
 	const struct site_chunk *c = &first_chunk;
@@ -219,7 +237,8 @@ unsigned int patch_list(unsigned long start, unsigned long end, u32 *offset,
 
 	for (unsigned int i = 0; i < c->nr && n < max; i++)
 		if (c->sites[i].addr >= start && c->sites[i].addr < end)
-			offset[n++] = (u32)(c->sites[i].addr - start);
+			place[n++] = (struct site_place){ (u32)(c->sites[i].addr - start),
+							  c->sites[i].nr };
 	return n;
 }
 
@@ -262,14 +281,20 @@ unsigned long patch_call_thunk(unsigned long addr, int nr)
 
 int patch_init(struct smm_stat *counters)
 {
-	unsigned long start, end;
-	int ret;
-
+	if (stat)
+		return 0;
 	stat = counters;
 	mutex_init(&lock, LOCK_PATCH);
 	thunk_init();
+	return 0;
+}
+
+int patch_writable(void)
+{
+	unsigned long start, end;
+	int ret;
+
 	thunk_own_text(&start, &end);
-	/* Find out now whether thunks can be written at all. */
 	ret = text_open(&target, start, end, PROT_READ | PROT_EXEC);
 	return ret ? ret : text_close(&target);
 }

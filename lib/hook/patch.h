@@ -22,9 +22,17 @@ struct site {
 	unsigned long thunk; /* where a jump from the site leads */
 };
 
-/* Prepare the thunk arena. @stat receives the counts. 0 or -errno: nothing can be
- * patched. */
+/* A site as it is remembered between processes. */
+struct site_place {
+	u32 offset; /* of the syscall instruction, from the start of the text */
+	int nr;	    /* as in struct site */
+};
+
+/* Prepare the thunk arena, if that has not been done. @stat receives the counts. 0 or
+ * -errno. */
 int patch_init(struct smm_stat *stat);
+/* Find out whether thunks can be written at all. 0 or -errno: nothing can be patched. */
+int patch_writable(void);
 /*
  * Scan the executable mapping [start, end), readable and mapped with @prot, and patch its
  * sites. Should be a whole area (text_open() in text.h says why). A site that cannot be
@@ -33,15 +41,17 @@ int patch_init(struct smm_stat *stat);
  */
 int patch_range(unsigned long start, unsigned long end, unsigned long prot);
 /*
- * The same for a text whose sites are known: their offsets from @start. Returns how many
- * of the @nr were there; if that is not all, scan it. Uses vector registers: for the
- * constructor, which is called like any function.
+ * The same for a text whose @n sites are known. Returns how many of them were there, or
+ * had been patched before; if that is not all, scan it. Uses vector registers: for the
+ * constructor, which is called like any function, and tasks of our own.
  */
 int patch_known(unsigned long start, unsigned long end, unsigned long prot,
-		const u32 *offset, unsigned int nr);
-/* The offsets of the sites patched in [start, end), at most @max. Returns how many. */
-unsigned int patch_list(unsigned long start, unsigned long end, u32 *offset,
+		const struct site_place *place, unsigned int n);
+/* The sites patched in [start, end), at most @max. Returns how many. */
+unsigned int patch_list(unsigned long start, unsigned long end, struct site_place *place,
 			unsigned int max);
+/* True if there is a site in [start, end). Vector registers as patch_known(). */
+bool patch_any(unsigned long start, unsigned long end);
 /*
  * Replace the function at @func, for ever, by a jump to @to (same signature). The text
  * around it is mapped PROT_READ | PROT_EXEC. 0 or -errno; -ENOSPC if @to is out of reach.
@@ -63,6 +73,21 @@ unsigned long elf_lookup(unsigned long base, const char *name);
  * address. @phdr, @phnum: AT_PHDR and AT_PHNUM. Constructor only: the list may change.
  */
 unsigned long elf_lookup_next(unsigned long phdr, unsigned long phnum, const char *name);
+/* The executable segment of a loaded image, whole pages. */
+struct elf_text {
+	unsigned long start, end;
+	unsigned long pgoff; /* of @start in the file, pages */
+	const char *path;    /* as the loader knows it; "" for the program */
+};
+/*
+ * That of the first image, in the order of elf_lookup_next(), which defines @name; and
+ * that of the program. False: not found, or there are several. elf_self_path(): our own
+ * file, as the loader knows it.
+ */
+bool elf_text_next(unsigned long phdr, unsigned long phnum, const char *name,
+		   struct elf_text *t);
+const char *elf_self_path(unsigned long phdr, unsigned long phnum); /* or NULL */
+bool elf_text_program(unsigned long phdr, unsigned long phnum, struct elf_text *t);
 /* True if a call made from @addr came through us (our text or a thunk). For tests. */
 bool patch_owns(unsigned long addr);
 

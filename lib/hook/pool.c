@@ -6,6 +6,7 @@
 #include <asm/resource.h>
 
 #include "lib/hook/state.h"
+#include "lib/sys/aside.h"
 #include "lib/sys/sys.h"
 #include "lib/sys/uffd.h"
 
@@ -34,8 +35,7 @@ static bool wanted(const struct engine *e, unsigned long bytes)
 static long pool_map(unsigned long size)
 {
 	static const int advice[] = { MADV_DONTFORK, MADV_DONTDUMP, MADV_NOHUGEPAGE };
-	long addr = sys_mmap(NULL, size, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	long addr = mmap_aside(size, PROT_READ | PROT_WRITE, MAP_NORESERVE);
 
 	if (IS_ERR_VALUE(addr) || !model_prepare((unsigned long)addr, size))
 		return addr;

@@ -325,6 +325,12 @@ static long hook_uffd_unregister(unsigned long *a)
 	return ret;
 }
 
+bool ioctl_is_uffd(unsigned long command)
+{
+	return (u32)command == UFFDIO_API_CMD || (u32)command == UFFDIO_REGISTER_CMD ||
+	       (u32)command == UFFDIO_UNREGISTER_CMD;
+}
+
 long hook_ioctl(unsigned long *a)
 {
 	if (unlikely((u32)a[1] == UFFDIO_API_CMD))

@@ -7,7 +7,7 @@
  * Context: application threads.
  */
 #include "lib/base/compiler.h"
-#include "lib/hook/setxid.h"
+#include "lib/hook/start.h"
 #include "lib/hook/state.h"
 
 typedef unsigned int id;
@@ -25,41 +25,44 @@ typedef unsigned int id;
 	X(setgroups, (size_t a, const id *b), (a, b)) \
 	X(initgroups, (const char *a, id b), (a, b))
 
-#define DEFINE(name, params, args)          \
-	static int(*real_##name) params;    \
-	int name params;                    \
-	__public int name params            \
-	{                                   \
-		int ret = real_##name args; \
-                                            \
-		if (!ret)                   \
-			creds_changed();    \
-		return ret;                 \
+/* Looked up when first called: most programs never do. All find the same. */
+static void *resolve(void **slot, const char *name)
+{
+	void *func = READ_ONCE(*slot);
+
+	if (!func) {
+		func = (void *)start_lookup(name);
+		WRITE_ONCE(*slot, func);
+	}
+	return func;
+}
+
+#define DEFINE(name, params, args)                         \
+	int name params;                                   \
+	__public int name params                           \
+	{                                                  \
+		static void *slot;                         \
+		int(*real) params = resolve(&slot, #name); \
+		int ret = real args;                       \
+                                                           \
+		if (!ret)                                  \
+			creds_changed();                   \
+		return ret;                                \
 	}
 SETXID_CALLS(DEFINE)
 
 /* X(name) */
 #define SETRLIMIT_CALLS(X) X(setrlimit) X(setrlimit64)
 
-#define DEFINE_SETRLIMIT(name)                                               \
-	static int (*real_##name)(int resource, const unsigned long *limit); \
-	int name(int resource, const unsigned long *limit);                  \
-	__public int name(int resource, const unsigned long *limit)          \
-	{                                                                    \
-		setrlimit_before(resource, (unsigned long)limit);            \
-		return real_##name(resource, limit);                         \
+#define DEFINE_SETRLIMIT(name)                                      \
+	int name(int resource, const unsigned long *limit);         \
+	__public int name(int resource, const unsigned long *limit) \
+	{                                                           \
+		static void *slot;                                  \
+		int (*real)(int, const unsigned long *);            \
+                                                                    \
+		real = resolve(&slot, #name);                       \
+		setrlimit_before(resource, (unsigned long)limit);   \
+		return real(resource, limit);                       \
 	}
 SETRLIMIT_CALLS(DEFINE_SETRLIMIT)
-
-static void *resolve(const char *name, unsigned long (*lookup)(const char *name))
-{
-	return (void *)lookup(name);
-}
-
-void setxid_init(unsigned long (*lookup)(const char *name))
-{
-#define RESOLVE(name, params, args) real_##name = resolve(#name, lookup);
-	SETXID_CALLS(RESOLVE)
-#define RESOLVE_SETRLIMIT(name) real_##name = resolve(#name, lookup);
-	SETRLIMIT_CALLS(RESOLVE_SETRLIMIT)
-}

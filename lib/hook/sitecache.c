@@ -6,11 +6,11 @@
 #include "lib/hook/sitecache.h"
 #include "lib/sys/sys.h"
 
-bool file_id_of(const struct area_desc *d, struct file_id *id)
+bool file_id(const char *path, struct file_id *id)
 {
 	struct stat st;
 
-	if (sys_stat(d->name, &st) || st.st_ino != d->ino)
+	if (sys_stat(path, &st))
 		return false;
 	*id = (struct file_id){
 		.dev = st.st_dev,
@@ -20,6 +20,11 @@ bool file_id_of(const struct area_desc *d, struct file_id *id)
 		.ctime_ns = st.st_ctime * 1000000000UL + st.st_ctime_nsec,
 	};
 	return true;
+}
+
+bool file_id_of(const struct area_desc *d, struct file_id *id)
+{
+	return file_id(d->name, id) && id->ino == d->ino;
 }
 
 /* The directory, if it is nobody else's to write to; -errno. */
@@ -45,30 +50,41 @@ static void file_name(char *buf, size_t size, const struct site_key *key)
 		   (unsigned long)key->text.ino, (unsigned long)key->pgoff);
 }
 
+/* Nobody else can have written it, whoever may write to the directory. */
+static bool is_ours(long fd)
+{
+	struct stat st;
+
+	return !sys_fstat(fd, &st) && (st.st_mode & S_IFMT) == S_IFREG &&
+	       st.st_uid == (u32)sys_geteuid() && !(st.st_mode & 077);
+}
+
 bool sitecache_load(const char *dir, const struct site_key *key, struct site_list *list)
 {
-	long dfd = open_dir(dir), fd, n = -1;
-	char name[64];
+	char name[64], path[192];
+	struct fmt f;
+	long fd, n = -1;
 
-	if (dfd < 0)
-		return false;
 	file_name(name, sizeof(name), key);
-	fd = sys_openat(dfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0);
-	if (fd >= 0) {
+	fmt_init(&f, path, sizeof(path));
+	fmt_printf(&f, "%s/%s", dir, name);
+	fd = sys_open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+	if (fd >= 0 && is_ours(fd))
 		n = sys_read(fd, list, sizeof(*list));
+	if (fd >= 0)
 		sys_close(fd);
-	}
-	sys_close(dfd);
 	return n == (long)sizeof(*list) && list->magic == SITECACHE_MAGIC &&
 	       list->nr <= SITES_REMEMBERED && !memcmp(&list->key, key, sizeof(*key));
 }
 
 void sitecache_save(const char *dir, const struct site_list *list)
 {
-	long dfd = open_dir(dir), fd, n = -1;
 	char name[64], tmp[80];
+	long dfd, fd, n = -1;
 	struct fmt f;
 
+	sys_mkdir(dir, 0700); /* as the engine would a moment later */
+	dfd = open_dir(dir);
 	if (dfd < 0)
 		return;
 	file_name(name, sizeof(name), &list->key);

@@ -14,9 +14,10 @@
 #define SHADOWMM_HOOK_SITECACHE_H
 
 #include "lib/base/area.h"
+#include "lib/hook/patch.h"
 
 #define SITES_REMEMBERED 256
-#define SITECACHE_MAGIC	 0x3173657469736d73UL
+#define SITECACHE_MAGIC	 0x3273657469736d73UL
 
 struct file_id {
 	u64 dev, ino, size, mtime_ns, ctime_ns;
@@ -31,11 +32,12 @@ struct site_list {
 	u64 magic;
 	struct site_key key;
 	u64 nr;
-	u32 offset[SITES_REMEMBERED]; /* of the syscall instruction, from the mapping's
-					 start */
+	struct site_place site[SITES_REMEMBERED];
 };
 
-/* What stat(2) says of the file that @d maps. False: it is not there any more. */
+/* What stat(2) says of @path. False: it cannot. */
+bool file_id(const char *path, struct file_id *id);
+/* The same of the file that @d maps. False: it is not there any more. */
 bool file_id_of(const struct area_desc *d, struct file_id *id);
 /* False: nothing is known of @key. */
 bool sitecache_load(const char *dir, const struct site_key *key, struct site_list *list);

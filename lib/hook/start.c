@@ -6,7 +6,6 @@
 #include "lib/base/fmt.h"
 #include "lib/base/string.h"
 #include "lib/hook/patch.h"
-#include "lib/hook/setxid.h"
 #include "lib/hook/sitecache.h"
 #include "lib/hook/start.h"
 #include "lib/hook/state.h"
@@ -42,7 +41,8 @@ static struct file_id self_file;
 	(256UL << 10) /* bytes of text: less is as quickly looked through \
 		       */
 
-static unsigned long ldso_base, phdr, phnum; /* AT_BASE, AT_PHDR, AT_PHNUM */
+static unsigned long ldso_base __start_data, phdr __start_data,
+	phnum __start_data; /* AT_BASE, AT_PHDR, AT_PHNUM */
 
 static void read_auxv(char **envp)
 {
@@ -60,7 +60,9 @@ static void read_auxv(char **envp)
 	}
 }
 
-static unsigned long lookup_libc(const char *name)
+/* The part of the list that is read stays as it is: what is loaded later comes behind
+ * libc, and the loader does not unload what the program was linked with. */
+unsigned long start_lookup(const char *name)
 {
 	return elf_lookup_next(phdr, phnum, name);
 }
@@ -68,7 +70,6 @@ static unsigned long lookup_libc(const char *name)
 void start_symbols(char **envp)
 {
 	read_auxv(envp);
-	setxid_init(lookup_libc);
 }
 
 /* The fields of /proc/self/stat that no call told us (proc(5), numbers from 1). */
@@ -108,9 +109,14 @@ static void read_stat_fields(struct mm_struct *mm)
 	mm->brk = (unsigned long)sys_brk(0);
 }
 
+static bool holds(const struct area_desc *d, unsigned long addr)
+{
+	return addr >= d->start && addr < d->end;
+}
+
 static void note_image(const struct area_desc *d, unsigned long self)
 {
-	bool ours = self >= d->start && self < d->end;
+	bool ours = holds(d, self);
 
 	if (ours) {
 		self_start = d->start;
@@ -128,8 +134,18 @@ static void note_image(const struct area_desc *d, unsigned long self)
 
 static enum track_reason reason_at_start(const struct area_desc *d)
 {
-	if (d->name[0] == '[')
-		return strcmp(d->name, "[heap]") ? TRACK_SPECIAL : TRACK_BEFORE_START;
+	const unsigned long plain = VM_READ | VM_WRITE;
+	bool heap = !strcmp(d->name, "[heap]");
+
+	if (d->name[0] == '[' && !heap)
+		return TRACK_SPECIAL;
+	if (!smm.slept || !smm.engine.opt.own || holds(d, (unsigned long)&smm))
+		return TRACK_BEFORE_START;
+	/* What the program has made while we slept is what we woke for. */
+	if ((heap || (!d->name[0] && !d->ino)) &&
+	    (d->vm_flags & VM_ACCESS_FLAGS) == plain &&
+	    d->end - d->start >= smm.mm.min_own)
+		return TRACK_NONE;
 	return TRACK_BEFORE_START;
 }
 
@@ -161,10 +177,16 @@ static void memory_broken(const char *line)
 }
 #endif
 
-bool start_model(void)
+void start_identity(void)
 {
 	mutex_init(&smm.life, LOCK_LIFE);
 	mutex_init(&smm.mmap_lock, LOCK_MMAP);
+	smm.engine.owner = (int)sys_getpid();
+	birth_by_exec(&smm.engine.birth);
+}
+
+bool start_model(void)
+{
 	mm_init(&smm.mm, boot_arena, sizeof(boot_arena));
 #ifdef SMM_DEBUG
 	smm.mm.arena.broken = memory_broken;
@@ -175,8 +197,7 @@ bool start_model(void)
 	smm.engine.mmap_lock = &smm.mmap_lock;
 	smm.engine.stat = &smm.stat;
 	smm.engine.reserve = model_reserve;
-	smm.engine.owner = (int)sys_getpid();
-	birth_by_exec(&smm.engine.birth);
+	smm.mm.id = smm.engine.birth.self;
 	read_stat_fields(&smm.mm);
 	/* Inherited by exec. */
 	smm.mm.merge_any = sys_prctl(PR_GET_MEMORY_MERGE, 0, 0, 0, 0) == 1;
@@ -229,23 +250,67 @@ static void patch_text(const struct text *t)
 	unsigned long refused = smm.stat.sites_refused;
 
 	if (remember && sitecache_load(dir, &key, &list) &&
-	    patch_known(t->start, t->end, PROT_READ | PROT_EXEC, list.offset,
+	    patch_known(t->start, t->end, PROT_READ | PROT_EXEC, list.site,
 			(unsigned int)list.nr) == (int)list.nr)
 		return;
 	if (patch_range(t->start, t->end, PROT_READ | PROT_EXEC) < 0 || !remember ||
 	    smm.stat.sites_refused != refused)
 		return;
 	list = (struct site_list){ .magic = SITECACHE_MAGIC, .key = key };
-	list.nr = patch_list(t->start, t->end, list.offset, SITES_REMEMBERED);
+	list.nr = patch_list(t->start, t->end, list.site, SITES_REMEMBERED);
 	if (list.nr < SITES_REMEMBERED)
 		sitecache_save(dir, &list);
+}
+
+/* The sites of @t, if an earlier process has left them. */
+static bool known_sites(const struct elf_text *t, struct site_list *list)
+{
+	struct site_key key = { .pgoff = t->pgoff, .len = t->end - t->start };
+	const char *path = t->path[0] ? t->path : "/proc/self/exe";
+	const char *self = elf_self_path(phdr, phnum);
+
+	return self && file_id(path, &key.text) && file_id(self, &key.library) &&
+	       sitecache_load(smm.engine.opt.socket_dir, &key, list);
+}
+
+static bool text_has_sites(const struct elf_text *t)
+{
+	static struct site_list list;
+
+	if (t->end - t->start < REMEMBER_FROM)
+		return patch_any(t->start, t->end);
+	return !known_sites(t, &list) || list.nr;
+}
+
+/* Patch the calls of libc that could wake a sleeper, if libc's sites are known and the
+ * program's own text has none. */
+static bool patch_known_libc(bool (*wakes)(int nr))
+{
+	static struct site_list list __start_data;
+	struct elf_text t;
+	unsigned int n = 0;
+
+	if (!elf_text_program(phdr, phnum, &t) || text_has_sites(&t) ||
+	    !elf_text_next(phdr, phnum, "_exit", &t) || !known_sites(&t, &list))
+		return false;
+	for (unsigned int i = 0; i < list.nr; i++)
+		if (wakes(list.site[i].nr))
+			list.site[n++] = list.site[i];
+	return n && !patch_init(&smm.stat) &&
+	       patch_known(t.start, t.end, PROT_READ | PROT_EXEC, list.site, n) == (int)n;
+}
+
+bool start_sleeping(bool (*wakes)(int nr))
+{
+	smm.slept = patch_known_libc(wakes);
+	return smm.slept;
 }
 
 bool start_patching(void)
 {
 	unsigned long exit_func;
 
-	if (patch_init(&smm.stat))
+	if (patch_init(&smm.stat) || patch_writable())
 		return false;
 	if (smm.engine.opt.intercept_all)
 		hook_want_signals();
@@ -253,7 +318,7 @@ bool start_patching(void)
 	mmap_write_lock(0, 0);
 	for (unsigned int i = 0; i < nr_texts; i++)
 		patch_text(&texts[i]);
-	exit_func = lookup_libc("_exit");
+	exit_func = start_lookup("_exit");
 	if (exit_func)
 		patch_function(exit_func, (unsigned long)hook_exit);
 	mmap_write_unlock();
@@ -292,8 +357,6 @@ void start_engine(void)
 	if (nproc_too_low())
 		smm.retired = "RLIMIT_NPROC leaves no room for the engine";
 	say_what_was_found();
-	life_lock();
 	engine_start();
-	life_unlock();
 	mark_range(0, 0, MARK_STARTED);
 }

@@ -8,6 +8,7 @@
 
 #include "lib/base/engine.h"
 #include "lib/base/stat.h"
+#include "lib/hook/patch.h"
 #include "lib/mm/mm.h"
 #include "lib/sys/mutex.h"
 
@@ -22,6 +23,8 @@ struct smm {
 	void (*verify_at_exit)(struct engine *e);
 	unsigned long ldso_start, ldso_end; /* the dynamic loader's text */
 	bool active;			    /* hooks keep the model */
+	bool slept;			    /* began asleep, sleep.c */
+	unsigned long grown;		    /* asleep: bytes of new memory */
 	const char *retired; /* why there is to be no engine any more, or NULL */
 	bool pool_refused;   /* no room for a pool; not tried again */
 	bool pidns_changed; /* the next child would be the first of a new pid namespace */
@@ -48,6 +51,24 @@ long model_reserve(unsigned long start, unsigned long len);
 #define MARK_RANGE   0x736d6d0000000001UL /* [start, end) is text or thunks of ours */
 #define MARK_STARTED 0x736d6d0000000002UL /* the constructor is done */
 void mark_range(unsigned long start, unsigned long end, unsigned long what);
+
+/* --- processes that are not worth it (yet), hook/sleep.c ------------------------------
+ */
+
+/*
+ * Constructor: sleep, if that is wanted and possible. True: nothing else is to be done.
+ */
+bool sleep_start(void);
+/*
+ * Model, patches and engine for a process that has slept. True: hooks keep the model. Any
+ * application thread, no lock held; a process that has threads, or has given its
+ * memory to a vfork child, is left as it is.
+ */
+bool sleep_end(void);
+/* Calls of a process without a model, which may be asleep: as hook_syscall() and
+ * hook_clone_before(), which they call again for one that they wake. */
+long sleep_syscall(long nr, unsigned long *a, struct site *site);
+enum clone_class sleep_clone(long nr, unsigned long *a, struct site *site, u64 flags);
 
 /* --- engine, hook/life.c ---------------------------------------------------------- */
 
@@ -126,6 +147,10 @@ long hook_mbind(long nr, unsigned long *a);
 long hook_home_node(long nr, unsigned long *a);
 long hook_mseal(long nr, unsigned long *a);
 long hook_process_madvise(long nr, unsigned long *a);
+/* This operation of prctl(2) does. */
+bool prctl_changes_areas(unsigned long op);
+/* This ioctl(2) is one of userfaultfd's that we look at. */
+bool ioctl_is_uffd(unsigned long command);
 /* This MADV_* changes areas, not only pages. */
 bool advice_changes_areas(int advice);
 long hook_ioctl(unsigned long *a);

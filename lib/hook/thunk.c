@@ -21,17 +21,19 @@ struct thunk_arena {
 	struct text_window window;
 };
 
-static struct thunk_arena arenas[NR_ARENAS]; /* the first is in our own text */
-static unsigned int nr_arenas;
-static unsigned long own_start, own_end;
-static unsigned long unreachable; /* no arena was found for this address in this batch */
+static struct thunk_arena
+	arenas[NR_ARENAS] __start_data; /* the first is in our own text */
+static unsigned int nr_arenas __start_data;
+static unsigned long own_start __start_data, own_end __start_data;
+static unsigned long unreachable
+	__start_data; /* no arena was found for this address in this batch */
 
 /* The thunk being generated, and the address that it will have. */
 static struct {
 	u8 buf[THUNK_MAX];
 	size_t len;
 	unsigned long pc;
-} out;
+} out __start_data;
 
 /* --- emitting ------------------------------------------------------------------------
  */

@@ -2,7 +2,8 @@
 /*
  * Streams of faults (the idea of mm/readahead.c, without a file):
  *
- *	[start ....... end)x		forward: x is the page after what was installed
+ *	[start ....... end)x		forward: x is the page after what was installed,
+ *	[start ....... end) x		or little behind: another thread took that one
  *	x[start ....... end)		backward
  *	o    o    o    x		strided: x is as far from the last as that was
  *	[start ....... end)  x		near: the stream goes on from there
@@ -15,6 +16,8 @@
 #include "lib/mm/fault_around.h"
 
 #define NEAR	    (256 * PAGE_SIZE)
+#define SKIP	    (8 * PAGE_SIZE)
+#define SKIP_FROM   32	/* pages of a window beside which such a gap is little */
 #define STRIDE_MAX  64U /* pages ahead of a strided stream */
 #define MISSES_MAX  8
 #define FIRST_STACK 2 /* pages: of a thread's stack little is used */
@@ -46,6 +49,7 @@ static void forward(struct fault_stream *s, const struct vm_area_struct *vma,
 	s->window = next_window(s);
 	len = (unsigned long)s->window << PAGE_SHIFT;
 	plan->end = plan->start + min(len, vma->vm_end - plan->start);
+	plan->start = max(s->end, vma->vm_start);
 	s->end = plan->end;
 }
 
@@ -79,26 +83,33 @@ static void strided(struct fault_stream *s, const struct vm_area_struct *vma,
 	s->window = 1;
 }
 
-/* True if the fault belongs to @s. */
-static bool stream_goes_on(struct fault_stream *s, const struct vm_area_struct *vma,
-			   struct fault_plan *plan)
+static bool is_next(const struct fault_stream *s, unsigned long page)
+{
+	return page == s->end ||
+	       (page > s->end && page < s->end + SKIP && s->window >= SKIP_FROM);
+}
+
+static bool continues(const struct fault_stream *s, unsigned long page)
+{
+	return s->start != s->end && (is_next(s, page) || page + PAGE_SIZE == s->start ||
+				      (s->stride && page == s->last + s->stride));
+}
+
+static void go_on(struct fault_stream *s, const struct vm_area_struct *vma,
+		  struct fault_plan *plan)
 {
 	unsigned long page = plan->start;
 
-	if (s->start == s->end)
-		return false;
-	if (page == s->end) {
+	if (is_next(s, page)) {
 		forward(s, vma, plan);
 		s->last = plan->end - PAGE_SIZE;
 	} else if (page + PAGE_SIZE == s->start) {
 		backward(s, vma, plan);
 		s->last = plan->start;
-	} else if (s->stride && page == s->last + s->stride) {
-		strided(s, vma, plan);
 	} else {
-		return false;
+		strided(s, vma, plan);
 	}
-	return true;
+	went_on(vma);
 }
 
 static unsigned int first_window(const struct vm_area_struct *vma)
@@ -141,6 +152,24 @@ static unsigned long stride_from(const struct fault_streams *streams,
 	return latest ? page - latest->last : 0;
 }
 
+static void remember(struct fault_streams *streams, struct fault_stream *s,
+		     const struct vma_stat *stat)
+{
+	streams->changed = s;
+	streams->before = *s;
+	streams->misses_before = stat ? stat->misses : 0;
+}
+
+void fault_around_undo(struct fault_streams *streams, struct vma_stat *stat)
+{
+	if (!streams->changed)
+		return;
+	*streams->changed = streams->before;
+	streams->changed = NULL;
+	if (stat)
+		stat->misses = streams->misses_before;
+}
+
 static struct fault_stream *least_recently_used(struct fault_streams *streams)
 {
 	struct fault_stream *s = &streams->s[0];
@@ -151,55 +180,58 @@ static struct fault_stream *least_recently_used(struct fault_streams *streams)
 	return s;
 }
 
-static struct fault_stream *new_stream(struct fault_streams *streams,
-				       const struct vm_area_struct *vma,
-				       struct fault_plan *plan)
+static void begin_new(struct fault_streams *streams, struct fault_stream *s,
+		      const struct vm_area_struct *vma, struct fault_plan *plan)
 {
 	unsigned long stride = stride_from(streams, vma, plan->start);
-	struct fault_stream *s = least_recently_used(streams);
 
 	*s = (struct fault_stream){ .stride = stride };
 	begin_here(s, vma, plan);
 	if (vma->stat && vma->stat->misses < MISSES_MAX)
 		vma->stat->misses++;
-	return s;
 }
 
-static struct fault_stream *stream_near(struct fault_streams *streams,
-					const struct vm_area_struct *vma,
-					struct fault_plan *plan)
+static bool is_near(const struct fault_stream *s, unsigned long page)
 {
-	unsigned long page = plan->start;
+	return s->start != s->end && page + NEAR >= s->start && page < s->end + NEAR;
+}
 
-	for (int i = 0; i < NR_STREAMS; i++) {
-		struct fault_stream *s = &streams->s[i];
+static void move_to(struct fault_stream *s, const struct vm_area_struct *vma,
+		    struct fault_plan *plan)
+{
+	s->stride = plan->start - s->last;
+	s->hits = 0;
+	begin_here(s, vma, plan);
+}
 
-		if (s->start == s->end || page + NEAR < s->start || page >= s->end + NEAR)
-			continue;
-		s->stride = page - s->last;
-		s->hits = 0;
-		begin_here(s, vma, plan);
-		return s;
-	}
+static struct fault_stream *find_stream(struct fault_streams *streams, unsigned long page,
+					bool (*is)(const struct fault_stream *s,
+						   unsigned long page))
+{
+	for (int i = 0; i < NR_STREAMS; i++)
+		if (is(&streams->s[i], page))
+			return &streams->s[i];
 	return NULL;
 }
 
 void fault_around(struct fault_streams *streams, const struct vm_area_struct *vma,
 		  unsigned long addr, struct fault_plan *plan)
 {
-	struct fault_stream *s = NULL;
+	struct fault_stream *ordered = find_stream(streams, addr, continues);
+	struct fault_stream *near = ordered ? NULL : find_stream(streams, addr, is_near);
+	struct fault_stream *s = ordered ? ordered : near;
 
 	*plan = (struct fault_plan){ .start = addr,
 				     .end = addr + PAGE_SIZE,
 				     .stat = vma->stat };
-	for (int i = 0; i < NR_STREAMS && !s; i++)
-		if (stream_goes_on(&streams->s[i], vma, plan))
-			s = &streams->s[i];
-	if (s)
-		went_on(vma);
-	else
-		s = stream_near(streams, vma, plan);
 	if (!s)
-		s = new_stream(streams, vma, plan);
+		s = least_recently_used(streams);
+	remember(streams, s, vma->stat);
+	if (ordered)
+		go_on(s, vma, plan);
+	else if (near)
+		move_to(s, vma, plan);
+	else
+		begin_new(streams, s, vma, plan);
 	s->used = ++streams->clock;
 }

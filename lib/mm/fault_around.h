@@ -29,10 +29,19 @@ struct fault_stream {
 struct fault_streams {
 	struct fault_stream s[NR_STREAMS];
 	unsigned int clock;
+	/* What the last fault changed, and what it was before; for fault_around_undo() */
+	struct fault_stream *changed, before;
+	unsigned int misses_before;
 };
 
 /* Fill @plan for a fault at page-aligned @addr inside @vma, and remember it. */
 void fault_around(struct fault_streams *streams, const struct vm_area_struct *vma,
 		  unsigned long addr, struct fault_plan *plan);
+/*
+ * The page of the last fault was there already: a window that another thread's fault
+ * brought in had not come so far when this one began to wait. It says nothing about the
+ * order of the program's accesses, so forget it.
+ */
+void fault_around_undo(struct fault_streams *streams, struct vma_stat *stat);
 
 #endif

@@ -85,6 +85,10 @@ const char *track_reason_name(enum track_reason reason)
 		return "shared";
 	case TRACK_SMALL:
 		return "small";
+	case TRACK_STEPS:
+		return "in steps";
+	case TRACK_STACK:
+		return "stack";
 	case TRACK_SHORT_LIVED:
 		return "short-lived";
 	case TRACK_HUGE:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* dup_mmap() (mm/mmap.c), seen from the child. */
 #include "lib/base/string.h"
+#include "lib/mm/anon_vma.h"
 #include "lib/mm/vma.h"
 
 #define VM_INIT_DEF_MASK VM_NOHUGEPAGE /* include/linux/mm_types.h */
@@ -10,7 +11,8 @@
  * apart. Each copy gets an anon_vma of its own below the parent's (anon_vma_fork), which
  * will not merge with new memory; wiped areas start without one.
  */
-static void dup_area(struct vma_txn *t, struct vm_area_struct *vma)
+static void dup_area(struct vma_txn *t, struct vm_area_struct *vma,
+		     struct anon_vma **last)
 {
 	unsigned long flags = vma->vm_flags;
 
@@ -21,20 +23,24 @@ static void dup_area(struct vma_txn *t, struct vm_area_struct *vma)
 		vma_stat_clear(vma->stat);
 	if (!vma->anon)
 		return;
-	vma->anon = anon_new(t->mm);
-	if (flags & VM_WIPEONFORK)
+	if (flags & VM_WIPEONFORK) {
+		unlink_anon_vmas(t->mm, vma);
 		vma->known &= ~VMA_INHERITED;
-	else
+	} else {
+		anon_vma_fork(t->mm, vma, last);
 		vma->known |= VMA_INHERITED;
+	}
+	vma->anon = anon_new(t->mm);
 }
 
 /*
  * The caller is the only task: nobody reads, so everything is edited in place and no
- * memory is needed.
+ * memory is needed, but for the anon_vmas.
  */
 void mm_dup(struct mm_struct *mm)
 {
 	struct vma_txn t = { .mm = mm, .id = ++mm->txn, .in_place = true };
+	struct anon_vma *last = NULL;
 	struct vm_area_struct *vma;
 
 	rcu_reset(&mm->rcu);
@@ -45,7 +51,7 @@ void mm_dup(struct mm_struct *mm)
 		if (vma->vm_flags & VM_DONTCOPY)
 			vma_remove(&t, vma);
 		else
-			dup_area(&t, vma);
+			dup_area(&t, vma, &last);
 	}
 	for (unsigned long p = 0; (vma = txn_find(&t, p)); p = vma->vm_end)
 		vma_keep_edges(&t, vma);

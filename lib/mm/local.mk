@@ -1,5 +1,6 @@
 noinst_LTLIBRARIES += lib/mm/libmm.la
 MM_SOURCES = lib/mm/mm.h lib/mm/vma.h lib/mm/vma_tree.h lib/mm/vma_tree.c lib/mm/vma.c \
+	lib/mm/anon_vma.c lib/mm/anon_vma.h lib/mm/page.c lib/mm/page.h \
 	lib/mm/merge.c lib/mm/file.c lib/mm/policy.c lib/mm/mm.c lib/mm/mmap.c \
 	lib/mm/mprotect.c lib/mm/label.c lib/mm/mremap.c lib/mm/fork.c lib/mm/fault.c lib/mm/fault_around.c lib/mm/fault_around.h lib/mm/import.c \
 	lib/mm/verify.c lib/mm/validate.c lib/mm/check.h lib/mm/check_int.h \

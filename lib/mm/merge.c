@@ -12,6 +12,7 @@
  * marked: VMA_INEXACT_SPLIT on what we merged, VMA_INEXACT_START on what we did not.
  */
 #include "lib/base/string.h"
+#include "lib/mm/anon_vma.h"
 #include "lib/mm/vma.h"
 
 static enum merge weaker(enum merge a, enum merge b)
@@ -129,7 +130,7 @@ struct vm_area_struct *vma_join(struct vma_txn *t, struct vm_area_struct *left,
 	if (!(left->known & VMA_UNSURE_PGOFF))
 		right->vm_pgoff = left->vm_pgoff + vma_pages(left);
 	if (!right->anon)
-		right->anon = left->anon;
+		anon_vma_clone(t->mm, right, left);
 	right->inexact = (left->inexact | right->inexact) & ~VMA_INEXACT_START;
 	right->inexact |= left->inexact & VMA_INEXACT_START;
 	right->known = (left->known | right->known) & ~VMA_KNOWN_START;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The memory descriptor: memory for changes, changes, readers. */
+#include "lib/mm/anon_vma.h"
 #include "lib/mm/vma.h"
 
 #define CHUNK	   (256UL << 10)
@@ -16,6 +17,9 @@ void mm_init(struct mm_struct *mm, void *boot_mem, size_t boot_size)
 			64);
 	kmem_cache_init(&mm->stat_cache, &mm->arena, "vma_stat", sizeof(struct vma_stat),
 			8);
+	list_init(&mm->page_lru);
+	kmem_cache_init(&mm->anon_vma_cache, &mm->arena, "anon_vma",
+			sizeof(struct anon_vma), 8);
 	file_caches_init(mm);
 }
 
@@ -90,6 +94,18 @@ bool mm_short_of_memory(struct mm_struct *mm, size_t areas)
 	return mm_reserve(mm, areas) != 0;
 }
 
+/*
+ * What anon_vma_fork() takes, one for each area at most. Reserved with everything else
+ * that may happen to all areas, so fork needs no rule of its own; these are blank slabs,
+ * which cost address space only.
+ */
+static size_t reserve_anon_vmas(struct mm_struct *mm, size_t n)
+{
+	if (n < mm->map_count || !kmem_cache_reserve(&mm->anon_vma_cache, n))
+		return 0;
+	return kmem_cache_missing(&mm->anon_vma_cache, n);
+}
+
 /* More than is missing, so that the next calls find something left. */
 static size_t prepare_areas(struct mm_struct *mm, size_t n)
 {
@@ -97,6 +113,8 @@ static size_t prepare_areas(struct mm_struct *mm, size_t n)
 
 	n = max(n, (size_t)UNMAP_AREAS);
 	missing = mm_reserve(mm, n);
+	if (!missing)
+		missing = reserve_anon_vmas(mm, n);
 	/* And the file that the caller takes before the change begins. */
 	if (!missing && kmem_cache_reserve(&mm->file_cache[0], NR_FILES + 1))
 		missing = PAGE_SIZE;

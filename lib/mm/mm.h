@@ -20,6 +20,8 @@
 #define SHADOWMM_MM_MM_H
 
 #include "lib/base/area.h"
+#include "lib/base/list.h"
+#include "lib/base/mm_id.h"
 #include "lib/base/rcu.h"
 #include "lib/base/slab.h"
 #include "lib/base/vm_flags.h"
@@ -31,6 +33,8 @@ enum track_reason {
 	TRACK_FILE,	     /* file mapping */
 	TRACK_SHARED,	     /* shared memory */
 	TRACK_SMALL,	     /* below the size from which paging it ourselves pays */
+	TRACK_STEPS,	     /* reserved, and made writable little by little */
+	TRACK_STACK,	     /* a thread's (MAP_STACK): deep, and little of it used */
 	TRACK_SHORT_LIVED,   /* areas like it were unmapped before being touched */
 	TRACK_HUGE,	     /* the program asked for huge pages */
 	TRACK_SPECIAL,	     /* stack, vdso, hugetlbfs, device */
@@ -114,7 +118,9 @@ struct vm_area_struct {
 	u8 known;	       /* VMA_UNSURE_*, VMA_INHERITED, VMA_KNOWN_START */
 	/* Areas of one anon_vma share a number; 0: no page was ever touched. */
 	u32 anon;
-	u32 mpol;	   /* its NUMA policy, mpol_key(); 0: the task's */
+	u32 mpol; /* its NUMA policy, mpol_key(); 0: the task's */
+	/* The anon_vmas of ancestors whose pages it may hold (anon_vma.h), or NULL. */
+	struct anon_vma *inherited;
 	unsigned long txn; /* the change that made it; it alone may still edit it */
 	struct rcu_head rcu;
 };
@@ -129,6 +135,7 @@ struct vm_area_struct {
 #define VMA_INEXACT_SPLIT 0x2 /* may be several areas in the kernel */
 #define VMA_INEXACT_GROWS 0x4 /* start moves without a call (stack) */
 
+struct anon_vma;
 struct vma_node;
 
 #define NR_HISTORY    64
@@ -180,12 +187,19 @@ struct mm_struct {
 	bool blind;	       /* lost track (no memory): readers must not trust it */
 	struct rcu_domain rcu;
 	struct arena arena;
-	struct kmem_cache vma_cache, node_cache, stat_cache;
+	struct kmem_cache vma_cache, node_cache, stat_cache, anon_vma_cache;
 	struct kmem_cache file_cache[NR_FILE_SIZES];
 	unsigned long txn; /* number of the last change begun */
 	/* mm_prepare() has reserved for so many areas, if no change was begun since. */
 	unsigned long prepared_txn, prepared_areas;
-	u32 last_anon;			      /* last vm_area_struct.anon given out */
+	u32 last_anon; /* last vm_area_struct.anon given out */
+	/* Makes these numbers unique. Set by hooks at birth, after mm_dup(): that one
+	 * still needs the parent's. */
+	struct mm_id id;
+	void *page_dir; /* descriptors of pages (page.h), made on demand */
+	struct list_head page_lru;
+	unsigned long page_count, page_chunks;
+	unsigned long anon_lost; /* areas that forgot their ancestors: no memory */
 	unsigned long fresh_start, fresh_end; /* mapped by the last call: untouched */
 	struct area_history history;
 };
@@ -331,7 +345,9 @@ void mm_set_program_uffd(struct mm_struct *mm, unsigned long start, unsigned lon
 			 unsigned long uffd_flags);
 /*
  * dup_mmap(), seen from the child: DONTCOPY areas are gone, WIPEONFORK stays, no area is
- * locked or registered any more, counters start at zero.
+ * locked or registered any more, counters start at zero. Areas inherit their anon_vmas
+ * (anon_vma_fork()) if mm_prepare(mm, 0, ~0UL) came before; without memory they forget
+ * them, which is counted in anon_lost.
  */
 void mm_dup(struct mm_struct *mm);
 /*

@@ -49,6 +49,8 @@ static void mprotect_fixup(struct vma_txn *t, struct vm_area_struct *vma,
 			known |= VMA_UNSURE_ACCOUNT;
 	}
 	vma_modify(t, vma, start, end, flags, known);
+	if (flags & VM_WRITE)
+		policy_writable(t, start, end);
 	/* Locked memory gets pages of its own at once, before the next area's turn. */
 	if (populate && flags & VM_WRITE)
 		vma_settle_anon(t, start, end);

@@ -11,6 +11,7 @@
  */
 #include <linux/mman.h>
 
+#include "lib/mm/anon_vma.h"
 #include "lib/mm/vma.h"
 
 struct move {
@@ -67,6 +68,7 @@ static void copy_vma(struct vma_txn *t, const struct move *m)
 	vma->txn = txn;
 	file_ref(vma->vm_file);
 	file_ref(vma->anon_name);
+	anon_vma_get(vma->inherited);
 	if (vma->stat)
 		vma->stat->refs++;
 	vma->vm_pgoff += delta;
@@ -150,7 +152,7 @@ static void dontunmap_complete(struct vma_txn *t, const struct move *m)
 	if (vma->vm_flags & VM_ACCOUNT)
 		vma->known |= VMA_UNSURE_ACCOUNT;
 	if (vma->vm_start == m->old && vma->vm_end == m->old + m->old_len)
-		vma->anon = 0;
+		unlink_anon_vmas(t->mm, vma);
 	vma_settle_anon(t, m->old, m->old + 1);
 	vma_keep_edges(t, vma);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Who pages an area: we (own) or the kernel (track), and why. */
+#include <linux/mman.h>
+
 #include "lib/mm/vma.h"
 
 /* --- short-lived areas ------------------------------------------------------------- */
@@ -115,7 +117,35 @@ static bool in_heap(const struct mm_struct *mm, const struct vm_area_struct *vma
 	return vma->vm_start >= mm->start_brk && vma->vm_end <= PAGE_ALIGN(mm->brk);
 }
 
-static enum track_reason reason_for(struct vma_txn *t, const struct vm_area_struct *vma)
+/*
+ * malloc() lets the heap grow by 132 KiB and uses that at once: registering each piece,
+ * and a window that cannot reach further, cost as much as its faults in the kernel, and
+ * leave more untouched. So the heap is ours where it grew by much at a time.
+ */
+#define HEAP_FACTOR 8
+
+static unsigned long least_size(const struct mm_struct *mm,
+				const struct vm_area_struct *vma)
+{
+	return in_heap(mm, vma) ? HEAP_FACTOR * mm->min_own : mm->min_own;
+}
+
+/*
+ * The same for what is reserved first: malloc() of a second thread makes its arena
+ * writable as it makes the heap grow.
+ */
+void policy_writable(struct vma_txn *t, unsigned long start, unsigned long end)
+{
+	struct vm_area_struct *vma = tree_find(t->root, start);
+
+	if (vma->reason != TRACK_STEPS || !t->mm->own_enabled ||
+	    (end - start < HEAP_FACTOR * t->mm->min_own && !extends_neighbour(t, vma)))
+		return;
+	policy_set(vma_edit(t, vma), TRACK_NONE);
+}
+
+static enum track_reason reason_for(struct vma_txn *t, const struct vm_area_struct *vma,
+				    unsigned long mmap_flags)
 {
 	struct mm_struct *mm = t->mm;
 
@@ -127,9 +157,14 @@ static enum track_reason reason_for(struct vma_txn *t, const struct vm_area_stru
 		return vma->vm_file->ino ? TRACK_FILE : TRACK_SHARED;
 	if (!mm->own_enabled)
 		return mm->track_by_option ? TRACK_OPTION : TRACK_NO_ENGINE;
+	if (mmap_flags & MAP_STACK)
+		return TRACK_STACK;
+	if (!(vma->vm_flags & VM_WRITE))
+		return TRACK_STEPS;
 	if (!in_heap(mm, vma) && history_says_short(mm, vma->vm_end - vma->vm_start))
 		return TRACK_SHORT_LIVED;
-	if (vma->vm_end - vma->vm_start < mm->min_own && !extends_neighbour(t, vma))
+	if (vma->vm_end - vma->vm_start < least_size(mm, vma) &&
+	    !extends_neighbour(t, vma))
 		return TRACK_SMALL;
 	return TRACK_NONE;
 }
@@ -137,7 +172,7 @@ static enum track_reason reason_for(struct vma_txn *t, const struct vm_area_stru
 void policy_choose(struct vma_txn *t, struct vm_area_struct *vma,
 		   const struct mmap_call *c)
 {
-	policy_set(vma, c->force != TRACK_NONE ? c->force : reason_for(t, vma));
+	policy_set(vma, c->force != TRACK_NONE ? c->force : reason_for(t, vma, c->flags));
 }
 
 /* The strongest reason decides for a merged area; ours gains over weak ones only. */
@@ -151,6 +186,7 @@ static int policy_rank(const struct vm_area_struct *vma)
 		[TRACK_SPECIAL] = 9,	 [TRACK_OPTION] = 10,
 		[TRACK_REFUSED] = 11,	 [TRACK_PROGRAM_UFFD] = 12,
 		[TRACK_OURS] = 13,	 [TRACK_PROGRAM_PAGES] = 11,
+		[TRACK_STEPS] = 2,	 [TRACK_STACK] = 3,
 	};
 
 	return rank[vma->reason];
@@ -166,7 +202,8 @@ void policy_join(struct vm_area_struct *into, const struct vm_area_struct *other
 
 void policy_resized(const struct mm_struct *mm, struct vm_area_struct *vma)
 {
-	if (vma->reason == TRACK_SMALL && mm->own_enabled &&
+	/* The heap: what it was while it grew is in use by now. */
+	if (vma->reason == TRACK_SMALL && mm->own_enabled && !in_heap(mm, vma) &&
 	    vma->vm_end - vma->vm_start >= mm->min_own)
 		policy_set(vma, TRACK_NONE);
 }

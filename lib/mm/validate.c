@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Every invariant of the tree (vma_tree.h, T1..T3), of the areas and of the counters. */
+#include "lib/mm/anon_vma.h"
 #include "lib/mm/vma.h"
 
 struct walk {
@@ -18,7 +19,7 @@ static const char *validate_links(const struct vm_area_struct *vma)
 		return "counters without a reference";
 	if (vma->vm_flags & VM_UFFD_MISSING && !vma->stat)
 		return "registered area without counters";
-	return NULL;
+	return validate_anon_vma(vma);
 }
 
 static const char *validate_policy(const struct vm_area_struct *vma)

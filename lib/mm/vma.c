@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+#include "lib/mm/anon_vma.h"
 #include "lib/mm/vma.h"
 
 /* --- references -------------------------------------------------------------------- */
@@ -24,6 +25,7 @@ static void vma_retire(struct vma_txn *t, struct vm_area_struct *vma)
 		vma_file_put(t->mm, vma->vm_file);
 	if (vma->anon_name)
 		vma_file_put(t->mm, vma->anon_name);
+	anon_vma_put(t->mm, vma->inherited);
 	stat_put(t->mm, vma->stat);
 	if (vma_is_ours(t, vma))
 		kmem_cache_free(&t->mm->vma_cache, vma);
@@ -40,6 +42,7 @@ static struct vm_area_struct *vma_copy(struct vma_txn *t,
 	copy->txn = t->id;
 	file_ref(copy->vm_file);
 	file_ref(copy->anon_name);
+	anon_vma_get(copy->inherited);
 	if (copy->stat)
 		copy->stat->refs++;
 	return copy;

@@ -221,6 +221,8 @@ void policy_choose(struct vma_txn *t, struct vm_area_struct *vma,
 		   const struct mmap_call *c);
 /* Policy of the union of two areas into @into. */
 void policy_join(struct vm_area_struct *into, const struct vm_area_struct *other);
+/* [start, end) has just become writable: an area, or part of what it merged into. */
+void policy_writable(struct vma_txn *t, unsigned long start, unsigned long end);
 /* Policy after a change of size. */
 void policy_resized(const struct mm_struct *mm, struct vm_area_struct *vma);
 void history_mmap(struct mm_struct *mm, const struct vm_area_struct *vma);

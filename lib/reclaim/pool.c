@@ -66,6 +66,7 @@ static void give_back(struct engine *e)
 	/* Nobody takes: the other side's number is ours to set. */
 	WRITE_ONCE(p->head, p->tail);
 	WRITE_ONCE(p->want, 0);
+	WRITE_ONCE(p->forfeit, READ_ONCE(p->installed));
 	__atomic_fetch_and(&p->closed, ~(u32)POOL_CLOSED_IDLE, __ATOMIC_SEQ_CST);
 	pool_leave(&p->filling);
 }

@@ -10,8 +10,18 @@
  * may be held. Context: application threads. 0 or -errno.
  */
 int read_user(void *dst, unsigned long addr, size_t n);
-/* The same without the last resort of read_user(): -EFAULT also where a sandbox refuses.
- * Context: besides, the service task, without mmap_lock. */
-int read_user_only(void *dst, unsigned long addr, size_t n);
+/*
+ * The same where a refused call is no reason to touch the address ourselves: a signal
+ * would end the caller. Context: the engine's tasks, but those of smm-fault, which would
+ * wait for themselves. 0 or -errno.
+ */
+int peek_user(void *dst, unsigned long addr, size_t n);
+
+/*
+ * The same from, and to, the memory of process @pid, which may be another one. Never by
+ * other means than process_vm_readv(2): -EPERM, -ENOSYS, -ESRCH as that says.
+ */
+int read_process(int pid, void *dst, unsigned long addr, size_t n);
+int write_process(int pid, unsigned long addr, const void *src, size_t n);
 
 #endif

@@ -1,80 +1,73 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/*
- * usage: floor BATCH. The least a userfaultfd handler can cost: one first-touch pass over
- * 1 GiB, a blocking reader on the same CPU, BATCH pages (1..512) for each fault.
- */
+#include "tests/bench/floor.h"
 #include "tests/bench/bench.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static int uffd;
-static char *zeros;
-static unsigned long base, batch;
+static char zeros[PAGE] __attribute__((aligned(PAGE)));
 
-static void pin(void)
+void pin_to(int cpu)
 {
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
-	CPU_SET(0, &set);
+	CPU_SET(cpu, &set);
 	if (sched_setaffinity(0, sizeof(set), &set))
 		die("sched_setaffinity");
 }
 
 static void *serve(void *arg)
 {
+	int uffd = (int)((intptr_t)arg >> 16);
 	struct uffd_msg msg;
 
-	pin();
+	pin_to((int)((intptr_t)arg & 0xffff));
 	while (read(uffd, &msg, sizeof(msg)) == sizeof(msg)) {
-		unsigned long page = (msg.arg.pagefault.address - base) / PAGE;
-		struct uffdio_copy copy = { .dst = base + page / batch * batch * PAGE,
-					    .src = (unsigned long)zeros,
-					    .len = batch * PAGE };
+		struct uffdio_copy copy = {
+			.dst = msg.arg.pagefault.address & ~(PAGE - 1),
+			.src = (uintptr_t)zeros,
+			.len = PAGE,
+		};
 
-		if (ioctl(uffd, UFFDIO_COPY, &copy))
+		if (ioctl(uffd, UFFDIO_COPY, &copy) && errno != EEXIST)
 			die("UFFDIO_COPY");
 	}
-	return arg;
+	return NULL;
 }
 
-static void open_uffd(void)
+static int open_uffd(void)
 {
 	struct uffdio_api api = { .api = UFFD_API };
+	int uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
 
-	uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	if (uffd < 0) /* which is enough here, and allowed to everybody */
+		uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
 	if (uffd < 0)
 		die("userfaultfd");
 	if (ioctl(uffd, UFFDIO_API, &api))
 		die("UFFDIO_API");
+	return uffd;
 }
 
-int main(int argc, char **argv)
+void floor_start(char *base, size_t len, int cpu)
 {
 	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	int uffd = open_uffd();
 	pthread_t id;
 
-	batch = argc == 2 ? strtoul(argv[1], NULL, 10) : 0;
-	if (batch < 1 || batch > 512 || (GIB / PAGE) % batch)
-		return 2;
-	no_huge_pages();
-	pin();
-	zeros = map_anonymous(batch * PAGE);
-	touch_all(zeros, batch * PAGE);
-	open_uffd();
-	base = (unsigned long)map_anonymous(GIB);
-	reg.range.start = base;
-	reg.range.len = GIB;
+	*(volatile char *)zeros = 0;
+	reg.range.start = (uintptr_t)base;
+	reg.range.len = len;
 	if (ioctl(uffd, UFFDIO_REGISTER, &reg))
 		die("UFFDIO_REGISTER");
-	if (pthread_create(&id, NULL, serve, NULL))
+	if (pthread_create(&id, NULL, serve, (void *)((intptr_t)uffd << 16 | cpu)))
 		die("pthread_create");
-	printf("%.0f\n", touch_all((char *)base, GIB));
-	return 0;
 }

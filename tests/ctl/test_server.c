@@ -228,7 +228,7 @@ Test(ctl, malformed_lines_get_an_error_and_harm_nothing)
 	expect_error(fd, "frobnicate", "unknown command: frobnicate");
 	expect_error(fd, "STAT", "unknown command");
 	expect_error(fd, " stat", "empty");
-	expect_error(fd, "stat 1", "unexpected argument: 1");
+	expect_error(fd, "stat 1", "stat: unknown argument: 1");
 	expect_error(fd, "vma", "missing argument");
 	expect_error(fd, "vma 0x", "bad address");
 	expect_error(fd, "vma xyz", "bad address: xyz");

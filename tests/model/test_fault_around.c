@@ -83,6 +83,63 @@ Test(around, forwards)
 	cr_expect_eq(plan.end - plan.start, FAULT_AROUND_MAX * PAGE_SIZE);
 }
 
+/* Two threads take turns; the event of the second was raised before the window that the
+ * first got had come so far. */
+Test(around, two_threads_in_turns)
+{
+	for (unsigned long i = 0; i < 65536; i += 2) {
+		bool missing = !there[i];
+
+		touch(i);
+		touch(i + 1);
+		if (!missing)
+			continue;
+		fault_around(&streams, &vma, BASE + (i + 1) * PAGE_SIZE, &plan);
+		cr_assert(there[i + 1]);
+		fault_around_undo(&streams, &stat);
+	}
+	cr_expect_lt(faults, 160, "%lu faults", faults);
+	expect_waste_below(25);
+}
+
+Test(around, two_threads_the_second_comes_first)
+{
+	for (unsigned long i = 0; i < 65536; i += 2) {
+		touch(i + 1);
+		touch(i);
+	}
+	cr_expect_lt(faults, 160, "%lu faults", faults);
+	expect_waste_below(25);
+}
+
+/* install() checks that the plan is inside. */
+Test(around, a_stream_behind_the_start_of_the_area)
+{
+	for (unsigned long i = 0; i < 1024; i++)
+		touch(i);
+	vma.vm_start = streams.s[0].end + 2 * PAGE_SIZE;
+	touch((vma.vm_start - BASE) / PAGE_SIZE + 1);
+}
+
+Test(around, an_undone_fault_has_left_no_trace)
+{
+	struct fault_streams before;
+	unsigned int misses;
+
+	srand(1);
+	for (int i = 0; i < 2000; i++) {
+		unsigned long page = (unsigned long)rand() % (i % 2 ? 4096 : PAGES);
+
+		before = streams;
+		misses = stat.misses;
+		fault_around(&streams, &vma, BASE + page * PAGE_SIZE, &plan);
+		fault_around_undo(&streams, &stat);
+		cr_assert(!memcmp(before.s, streams.s, sizeof(before.s)));
+		cr_assert(stat.misses == misses);
+		fault(page);
+	}
+}
+
 Test(around, backwards)
 {
 	for (unsigned long i = 65536; i--;)

@@ -93,22 +93,42 @@ Test(policy, the_library_s_own_memory_is_never_registered)
 	cr_expect(!mm_next_to_register(mm, 0, ~0UL, &start, &end));
 }
 
-Test(policy, the_heap_from_before_becomes_ours_by_growing)
+static void import_heap(void)
 {
 	const struct area_desc heap = { .start = AT(0),
 					.end = AT(4),
 					.vm_flags = VM_READ | VM_WRITE,
 					.name = "[heap]" };
 
+	mm->min_own = PAGES(2);
 	mm->start_brk = AT(0);
 	mm->brk = AT(4);
 	mm_import(mm, &heap, TRACK_BEFORE_START);
+}
+
+/* The least that makes the heap ours is eight times min_own, in one step. */
+Test(policy, the_heap_from_before_becomes_ours_by_growing)
+{
+	import_heap();
 	mm_brk(mm, AT(6));
 	EXPECT_MAP(mm, "AAAAAA");
 	cr_expect_eq(find_vma(mm, AT(0))->policy, POLICY_TRACK);
-	mm_brk(mm, AT(10));
+	mm_brk(mm, AT(22));
 	cr_expect_eq(find_vma(mm, AT(0))->policy, POLICY_OWN);
+	mm_brk(mm, AT(23));
+	EXPECT_MAP(mm, "AAAAAAAAAAAAAAAAAAAAAAA");
+	cr_expect_eq(find_vma(mm, AT(22))->policy, POLICY_OWN);
 	EXPECT_GUESSES(mm, "");
+}
+
+Test(policy, the_heap_stays_with_the_kernel_while_it_grows_little_by_little)
+{
+	import_heap();
+	for (unsigned int end = 5; end < 60; end += 15) {
+		mm_brk(mm, AT(end));
+		cr_expect_eq(find_vma(mm, AT(end - 1))->reason, TRACK_SMALL);
+	}
+	cr_expect_eq(find_vma(mm, AT(0))->vm_end, AT(50));
 }
 
 Test(policy, next_to_register_stays_below_the_limit)

@@ -157,7 +157,7 @@ Test(text, refused_by_every_means)
 		     -EACCES);
 	cr_assert_eq(stat.sites, 0);
 	cr_assert_eq(stat.sites_refused, 1);
-	cr_assert_eq(patch_init(&stat), -EACCES);
+	cr_assert_eq(patch_writable(), -EACCES);
 	cr_assert_eq(fn(1, 1), -EINVAL);
 	cr_assert_eq(seen->calls, 0);
 }

@@ -116,6 +116,7 @@ become(const struct how *how, const int *fds, const char *const *argv)
 		_exit(125);
 	setenv("XDG_RUNTIME_DIR", scratch_path("run"), 1);
 	setenv("SHADOWMM_LIB", scratch_path("libshadowmm.so"), 1);
+	setenv("SHADOWMM_START", "now", 1); /* how->env may say otherwise */
 	if (!how->plain)
 		setenv("LD_PRELOAD", scratch_path("libshadowmm.so"), 1);
 	for (int i = 0; how->env[i]; i++)

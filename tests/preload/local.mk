@@ -101,6 +101,12 @@ tests_preload_fallbacks_SOURCES = tests/preload/fallbacks.c tests/preload/captur
 	tests/preload/capture.h
 tests_preload_fallbacks_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 tests_preload_fallbacks_LDADD = $(CRITERION_LIBS)
+check_PROGRAMS += tests/preload/asleep
+TESTS += tests/preload/asleep
+tests_preload_asleep_SOURCES = tests/preload/asleep.c tests/preload/capture.c \
+	tests/preload/capture.h
+tests_preload_asleep_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
+tests_preload_asleep_LDADD = $(CRITERION_LIBS)
 check_PROGRAMS += tests/preload/looking
 TESTS += tests/preload/looking
 tests_preload_looking_SOURCES = tests/preload/looking.c tests/preload/capture.c \
@@ -115,6 +121,18 @@ tests_preload_cow_seen_SOURCES = tests/preload/cow_seen.c tests/preload/capture.
 tests_preload_cow_seen_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 tests_preload_cow_seen_LDADD = $(CRITERION_LIBS)
 
+check_PROGRAMS += tests/preload/random_touch
+tests_preload_random_touch_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/rmap_tree
+tests_preload_rmap_tree_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/rmap_exec
+tests_preload_rmap_exec_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/rmap
+TESTS += tests/preload/rmap
+tests_preload_rmap_SOURCES = tests/preload/rmap.c tests/preload/capture.c \
+	tests/preload/capture.h
+tests_preload_rmap_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
+tests_preload_rmap_LDADD = $(CRITERION_LIBS)
 check_PROGRAMS += tests/preload/runner
 TESTS += tests/preload/runner
 tests_preload_runner_SOURCES = tests/preload/runner.c

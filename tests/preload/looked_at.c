@@ -11,6 +11,7 @@
 #define KNOWN	((char *)0x200000000000)
 #define DRIFTED ((char *)0x210000000000)
 #define LEN	(4 * MIB)
+#define SPARSE	(64 * MIB)
 
 /* No site to patch: the number is not an immediate next to the instruction. */
 static long unseen_mmap(char *addr)
@@ -36,6 +37,16 @@ static void use_memory(char *p)
 	CHECK(matches(p, LEN / 2, 1) && all_zero(p + LEN / 2, PAGE));
 }
 
+/* Write to every @step-th page of fresh memory, from some page on. It stays. */
+static void touch_some(size_t step)
+{
+	volatile char *p = anon(SPARSE);
+	size_t first = (size_t)getpid() % step;
+
+	for (size_t i = first; i < SPARSE / PAGE; i += step)
+		p[i * PAGE] = 1;
+}
+
 static const char *obey(int command)
 {
 	char *p;
@@ -52,6 +63,15 @@ static const char *obey(int command)
 		use_memory(p);
 		CHECK(mprotect(p, MIB, PROT_READ) == 0 && munmap(p, LEN) == 0);
 		return "new memory";
+	case '4':
+		touch_some(4);
+		return "every 4th page";
+	case 'a':
+		touch_some(1);
+		return "all pages";
+	case '1':
+		touch_some(SPARSE / PAGE);
+		return "one page";
 	default:
 		return "what?";
 	}

@@ -119,6 +119,43 @@ Test(looking, stat)
 	cr_expect(live_end(&l) == 0);
 }
 
+/* What `stat` estimates, after @command has made @written of the pages not untouched.
+ * The error it states is that of 19 in 20; twice that is of 1 in 10,000. */
+static void expect_untouched(char command, const char *answer, long written,
+			     const char *env)
+{
+	struct live l;
+	long truth;
+
+	start(&l, env);
+	live_command(&l, command, answer);
+	cr_expect(tool(&l, "stat", "--json", NULL) == 0, "%s", got.err);
+	/* Half of the 4 MiB was written before; the heap has some pages too. */
+	truth = counter("present") - 512 - written;
+	cr_log_info("%ld of %ld, estimate %ld +- %ld by %ld\n", truth, counter("present"),
+		    counter("pages"), counter("error"), counter("samples"));
+	cr_expect(counter("pages") <= truth + 2 * counter("error"));
+	cr_expect(counter("pages") >= truth - 2 * counter("error") - 16);
+	cr_expect(counter("samples") <= 1024 &&
+		  counter("error") * 16 < counter("present"));
+	cr_expect(live_end(&l) == 0);
+}
+
+Test(looking, untouched_all_touched)
+{
+	expect_untouched('a', "all pages", 16384, NULL);
+}
+
+Test(looking, untouched_every_4th_touched)
+{
+	expect_untouched('4', "every 4th page", 4096, "SHADOWMM_FAULT_AROUND=64");
+}
+
+Test(looking, untouched_one_touched)
+{
+	expect_untouched('1', "one page", 1, NULL);
+}
+
 Test(looking, vma)
 {
 	struct live l;

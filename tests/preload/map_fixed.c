@@ -80,8 +80,25 @@ static void unmap_many(void)
 	SHOW(munmap(p, LEN)); /* nothing there: no error */
 }
 
+/* A hole that the program makes stays one until the program fills it, however much memory
+ * of its own the library needs meanwhile. */
+static void hole_is_kept(void)
+{
+	size_t len = 64 * MIB;
+	char *hole = anon(len), *p = anon_with(len, PROT_NONE, 0);
+
+	CHECK(munmap(hole, len) == 0);
+	for (size_t i = 0; i < len; i += 2 * PAGE)
+		CHECK(mprotect(p + i, PAGE, PROT_READ) == 0);
+	CHECK(map_at(hole, len, MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1) == hole);
+	fill(hole, 8 * MIB, 7);
+	CHECK(munmap(hole, len) == 0 && munmap(p, len) == 0);
+	puts("hole");
+}
+
 int main(void)
 {
+	hole_is_kept();
 	anonymous_over_anonymous();
 	file_over_anonymous();
 	noreplace();

@@ -245,6 +245,19 @@ static void wait_for_program(struct run *run, pid_t pid)
 	cr_assert(waitpid(pid, &run->status, 0) == pid);
 }
 
+/* A process sleeps only where another one has left the places of libc's sites. */
+static void leave_sites(const char *dir, const char *cli)
+{
+	const char *argv[] = { cli, "run", "--start=now", "--", "/bin/true", NULL };
+	pid_t pid = fork();
+	int status;
+
+	cr_assert(pid >= 0);
+	if (pid == 0)
+		become_program(dir, STDERR_FILENO, argv);
+	cr_assert(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
 /* Runs @argv in a directory of its own; @verify_fd is read afterwards. */
 static void start_and_wait(struct run *run, const char *dir, int verify_fd,
 			   const char *const *argv)
@@ -283,6 +296,8 @@ static void run_program(struct run *run, const char *program, const char *arg, b
 	cr_assert(fd >= 0 && fchmod(fd, 0666) == 0);
 	tool_path(cli, sizeof(cli), "SMM_CLI", "shadowmm");
 	snprintf(path, sizeof(path), "%s/tests/preload/%s", build_dir(), program);
+	if (under && getenv("SHADOWMM_START"))
+		leave_sites(dir, cli);
 	start_and_wait(run, dir, fd, under ? argv : argv + 5);
 	close(fd);
 	socket_complaint = run;
@@ -361,16 +376,25 @@ static void compare(const char *program, const char *arg, unsigned int expect)
 	free_run(&under);
 }
 
+/* Bytes; in the middle of most programs. Some never grow so far, and sleep all the time.
+ */
+#define WAKE_AT "300000"
+
 /* Every program with the defaults, and with all areas however small paged by us. */
-#define PROGRAM_ARG(name, program, arg, expect)        \
-	Test(preload, name)                            \
-	{                                              \
-		compare(program, arg, expect);         \
-	}                                              \
-	Test(preload_small, name)                      \
-	{                                              \
-		setenv("SHADOWMM_MIN_OWN", "4096", 1); \
-		compare(program, arg, expect);         \
+#define PROGRAM_ARG(name, program, arg, expect)           \
+	Test(preload, name)                               \
+	{                                                 \
+		compare(program, arg, expect);            \
+	}                                                 \
+	Test(preload_small, name)                         \
+	{                                                 \
+		setenv("SHADOWMM_MIN_OWN", "4096", 1);    \
+		compare(program, arg, expect);            \
+	}                                                 \
+	Test(preload_woken, name)                         \
+	{                                                 \
+		setenv("SHADOWMM_START", WAKE_AT, 1);     \
+		compare(program, arg, (expect) & ~LINES); \
 	}
 #define PROGRAM(name) PROGRAM_ARG(name, #name, NULL, EXIT_ZERO | LINES)
 
@@ -403,7 +427,16 @@ static void compare(const char *program, const char *arg, unsigned int expect)
 		compare(#name, NULL, EXIT_ZERO | LINES); \
 	}
 
-PROGRAM(all_flags)
+/* Asks its own socket, so it must have one. */
+Test(preload, all_flags)
+{
+	compare("all_flags", NULL, EXIT_ZERO | LINES);
+}
+Test(preload_small, all_flags)
+{
+	setenv("SHADOWMM_MIN_OWN", "4096", 1);
+	compare("all_flags", NULL, EXIT_ZERO | LINES);
+}
 PROGRAM(api_either)
 PROGRAM(brk_heap)
 PROGRAM(credentials)
@@ -427,6 +460,7 @@ PROGRAM(namespaces)
 PROGRAM(own_uffd)
 PROGRAM(populate_lock)
 PROGRAM(seccomp)
+PROGRAM(random_touch)
 PROGRAM(segv)
 PROGRAM(shared_maps)
 PROGRAM(signals)

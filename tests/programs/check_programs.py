@@ -9,6 +9,7 @@ same in every run. Its head says what it needs:
     # packages: redis-server redis-tools   are installed by `check_programs.py setup`
     # verify: bash git:5                   comm, least number of verify lines (default 1)
     # timeout: 60                          seconds for one run
+    # under: SHADOWMM_COW=own              environment under shadowmm
 
 usage: check_programs.py [--plain] [--list] [setup] [CASE...]
 """
@@ -35,6 +36,7 @@ class Case:
     packages: list = field(default_factory=list)
     verify: dict = field(default_factory=dict)
     timeout: int = 60
+    under: dict = field(default_factory=dict)
 
     @classmethod
     def read(cls, path):
@@ -47,6 +49,8 @@ class Case:
                 setattr(case, key, value.split())
             elif key == "timeout":
                 case.timeout = int(value)
+            elif key == "under":
+                case.under = dict(word.split("=", 1) for word in value.split())
             elif key == "verify":
                 for word in value.split():
                     comm, _, least = word.partition(":")
@@ -105,7 +109,8 @@ def run_case(case, plain_only):
         problems += plain.err.decode(errors="replace").splitlines()[-10:]
     times = f"plain {plain.seconds:5.1f} s"
     if not problems:
-        second = harness.run(argv, under=not plain_only, timeout=2 * case.timeout)
+        second = harness.run(argv, under=not plain_only, timeout=2 * case.timeout,
+                             env=None if plain_only else case.under)
         problems += second.problems + differences(plain, second)
         times += f"   {'again' if plain_only else 'under'} {second.seconds:5.1f} s"
     if not problems and not plain_only:

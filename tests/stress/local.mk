@@ -8,3 +8,18 @@ EXTRA_DIST += tests/stress/check_stress.py
 check-stress: all tests/stress/stress
 	$(TEST_DRIVER) $(abs_top_srcdir)/tests/stress/check_stress.py \
 		--seconds $(SECONDS) --seed '$(SEED)'
+
+# Trees of processes that check every byte they see: make check-fork [SECONDS=600] [SEED=n]
+check_PROGRAMS += tests/stress/fork_torture
+tests_stress_fork_torture_SOURCES = tests/stress/fork_torture.c tests/stress/fork_torture.h \
+	tests/stress/fork_torture_hot.c tests/stress/fork_torture_ops.c \
+	tests/stress/fork_torture_view.c
+tests_stress_fork_torture_LDADD = -lpthread
+dist_check_SCRIPTS += tests/stress/fork_quick.sh
+TESTS += tests/stress/fork_quick.sh
+EXTRA_DIST += tests/stress/check_fork.py
+
+.PHONY: check-fork
+check-fork: all tests/stress/fork_torture
+	$(TEST_DRIVER) $(abs_top_srcdir)/tests/stress/check_fork.py \
+		--seconds $(SECONDS) --seed '$(SEED)'

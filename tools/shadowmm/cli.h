@@ -69,6 +69,9 @@ struct proc_info {
 };
 /* False: no such process. Unreadable fields are 0. */
 bool proc_read(pid_t pid, struct proc_info *info);
+/* When @pid started, in nanoseconds of CLOCK_BOOTTIME, rounded down to what the kernel
+ * shows (10 ms); ~0 if it cannot be known. */
+unsigned long proc_start_ns(pid_t pid);
 /* A process that has not ended: not even a zombie. */
 bool proc_alive(pid_t pid);
 /* Call @fn for every task of @pid until the list ends. */

@@ -99,18 +99,30 @@ static size_t next_under(json_t *rows, size_t i, json_t *parent)
 	return i;
 }
 
+/* What is not to be seen from its place in the tree. */
+static void print_origin(json_t *row)
+{
+	json_t *ancestors = json_object_get(row, "ancestors");
+	long parent = json_num(json_array_get(ancestors, 0), "pid");
+	long starter = json_num(row, "starter"), under = json_num(row, "under");
+
+	if (parent && parent != under)
+		printf(" from %ld (gone)", parent);
+	else if (json_bool(row, "before_exec"))
+		printf(" from %ld before its exec", parent);
+	if (starter && starter != under && !proc_alive((pid_t)starter))
+		printf(" started by %ld (gone)", starter);
+}
+
 static void print_node(json_t *row)
 {
 	const char *born = json_str(row, "born");
-	json_t *ancestors = json_object_get(row, "ancestors");
-	long parent = json_num(json_array_get(ancestors, 0), "pid");
 
 	printf("%s(%ld) %s", json_str(row, "comm"), json_num(row, "pid"),
 	       json_str(row, "mode"));
 	if (*born)
 		printf(" %s", born);
-	if (parent && parent != json_num(row, "under"))
-		printf(" from %ld (gone)", parent);
+	print_origin(row);
 	putchar('\n');
 }
 

@@ -25,6 +25,9 @@ const char cmd_run_options[] =
 	"(k, m, g)\n"
 	"  --cow=own|kernel       after a fork, see and copy what is written to, or "
 	"leave it\n"
+	"  --start=WHEN           manage a process from its start (now), or when it has "
+	"this\n"
+	"                         much new memory (SIZE; auto: 2m)\n"
 	"  --min-own=SIZE         page only areas of at least SIZE bytes (k, m, g)\n"
 	"  --verify-at-exit FILE  append a line to FILE when a process ends\n"
 	"  --quiet                say nothing about running with less\n"
@@ -37,6 +40,7 @@ enum {
 	OPT_MIN_OWN,
 	OPT_POOL,
 	OPT_COW,
+	OPT_START,
 	OPT_VERIFY,
 	OPT_QUIET,
 };
@@ -45,6 +49,7 @@ static const struct option options[] = {
 	{ "intercept", required_argument, NULL, OPT_INTERCEPT },
 	{ "policy", required_argument, NULL, OPT_POLICY },
 	{ "fault-around", required_argument, NULL, OPT_FAULT_AROUND },
+	{ "start", required_argument, NULL, OPT_START },
 	{ "pool", required_argument, NULL, OPT_POOL },
 	{ "cow", required_argument, NULL, OPT_COW },
 	{ "min-own", required_argument, NULL, OPT_MIN_OWN },
@@ -157,6 +162,13 @@ static int set_verify(const char *value)
 	return set_env("SHADOWMM_VERIFY_AT_EXIT", path);
 }
 
+static int set_start(const char *value)
+{
+	if (!strcmp(value, "now") || !strcmp(value, "auto"))
+		return set_env("SHADOWMM_START", value);
+	return set_size("start", "SHADOWMM_START", value);
+}
+
 static int set_option(int opt, char **argv)
 {
 	switch (opt) {
@@ -173,6 +185,8 @@ static int set_option(int opt, char **argv)
 		return set_size("min-own", "SHADOWMM_MIN_OWN", optarg);
 	case OPT_POOL:
 		return set_pool(optarg);
+	case OPT_START:
+		return set_start(optarg);
 	case OPT_VERIFY:
 		return set_verify(optarg);
 	case OPT_QUIET:

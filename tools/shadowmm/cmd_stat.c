@@ -172,6 +172,8 @@ static void print_stat(json_t *reply)
 	print_tally("policy", json_object_get(reply, "policy"));
 	print_tally("track reason", json_object_get(reply, "reason"));
 	print_object("counters", json_object_get(reply, "counters"));
+	if (json_is_object(json_object_get(reply, "untouched")))
+		print_object("untouched", json_object_get(reply, "untouched"));
 	print_object("arena", json_object_get(reply, "arena"));
 	print_slab(json_object_get(reply, "slab"));
 }
@@ -188,7 +190,7 @@ int cmd_stat(int argc, char **argv)
 
 	if (cli_flags(argc, argv, options, 1, 1) || !cli_parse_pid(argv[optind], &pid))
 		return CLI_USAGE;
-	reply = ask_process(pid, "stat", json, &status);
+	reply = ask_process(pid, "stat untouched", json, &status);
 	if (reply && !json)
 		print_stat(reply);
 	json_decref(reply);

@@ -185,7 +185,14 @@ static bool search_dir(void *priv, int dir_fd)
 
 static void complain_no_socket(pid_t pid, const struct proc_info *info, int err)
 {
-	if (err == -ENOENT || err == -ECONNREFUSED)
+	if (err == -ENOENT && proc_maps_file(pid, "/libshadowmm.so"))
+		cli_warn("process %d (%s): not running under shadowmm at present: it is "
+			 "asleep, having too "
+			 "little memory to gain from us, or runs alone again: 'shadowmm "
+			 "run "
+			 "--start=now' manages a process from its start",
+			 pid, info->comm);
+	else if (err == -ENOENT || err == -ECONNREFUSED)
 		cli_warn("process %d (%s): not running under shadowmm, or of another "
 			 "user: "
 			 "start it with 'shadowmm run', see 'shadowmm ps'",

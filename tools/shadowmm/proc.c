@@ -87,6 +87,22 @@ bool proc_read(pid_t pid, struct proc_info *info)
 	return true;
 }
 
+unsigned long proc_start_ns(pid_t pid)
+{
+	unsigned long ticks;
+	char buf[1024], *p;
+
+	if (!proc_file(pid, "stat", buf, sizeof(buf)) || !(p = strrchr(buf, ')')))
+		return ~0UL;
+	/* The 22nd field; the comm was the second. */
+	if (sscanf(p,
+		   ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d "
+		   "%*d %*d %*d %*d %lu",
+		   &ticks) != 1)
+		return ~0UL;
+	return ticks * (1000000000UL / (unsigned long)sysconf(_SC_CLK_TCK));
+}
+
 bool proc_alive(pid_t pid)
 {
 	struct proc_info info;

@@ -9,8 +9,10 @@
 
 /*
  * One object per address space. What the process says: pid, comm, mode, areas, own_areas,
- * faults, users, born, born_ns, ancestors, sharers; what the kernel says: ppid, uid,
- * rss_kib; and made from both: age_s, under (see below), tasks (with @threads).
+ * faults, users, born, born_ns, starter, ancestors, sharers; what the kernel says: ppid,
+ * uid, rss_kib; and made from both: age_s, under (see below), tasks (with @threads), was
+ * (the mm_struct its process had before an exec, if one of its children is there to
+ * tell), before_exec (it was forked from that of the row it belongs below).
  *
  * A process that has the library but nobody to answer for it (retired, sandboxed, or
  * just starting) is a row of mode "none" without the members that only it could say.

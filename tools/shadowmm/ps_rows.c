@@ -48,6 +48,7 @@ static json_t *make_row(pid_t pid, const struct proc_info *info, json_t *stat)
 	say(row, "users", json_object_get(mm, "mm_users"));
 	say(row, "born", json_object_get(stat, "born"));
 	say(row, "born_ns", json_object_get(stat, "born_ns"));
+	say(row, "starter", json_object_get(stat, "starter"));
 	say(row, "ancestors", json_object_get(stat, "ancestors"));
 	say(row, "sharers", json_object_get(stat, "sharers"));
 	json_object_set_new(row, "age_s", json_integer(age_s(stat)));
@@ -153,6 +154,33 @@ static void add_all_unserved(struct ps *ps)
 /* --- who belongs below whom ----------------------------------------------------------
  */
 
+/*
+ * What @found has now is not @ancestor, but its process had that before an exec: it has
+ * lived since before @ancestor was born, and what it has is younger. Nothing was left
+ * behind for us to find, which the program might find as well.
+ */
+static bool was_before_exec(json_t *found, json_t *ancestor)
+{
+	long born = json_num(ancestor, "born_ns");
+
+	return json_num(found, "pid") == json_num(ancestor, "pid") &&
+	       born < json_num(found, "born_ns") &&
+	       proc_start_ns((pid_t)json_num(found, "pid")) <= (unsigned long)born;
+}
+
+/* @row's ancestor @found, as it is now or as it was before an exec. */
+static bool is_ancestor(json_t *row, json_t *found, json_t *ancestor)
+{
+	if (json_num(found, "born_ns") == json_num(ancestor, "born_ns"))
+		return true;
+	if (!was_before_exec(found, ancestor))
+		return false;
+	json_object_set_new(row, "before_exec", json_true());
+	/* And that is the image before @found's. */
+	json_object_set(found, "was", ancestor);
+	return true;
+}
+
 static json_t *forked_from(json_t *rows, json_t *row)
 {
 	json_t *ancestor, *found;
@@ -161,8 +189,7 @@ static json_t *forked_from(json_t *rows, json_t *row)
 	json_array_foreach(json_object_get(row, "ancestors"), i, ancestor)
 	{
 		found = row_with(rows, json_num(ancestor, "pid"));
-		if (found && found != row &&
-		    json_num(found, "born_ns") == json_num(ancestor, "born_ns"))
+		if (found && found != row && is_ancestor(row, found, ancestor))
 			return found;
 	}
 	return NULL;
