@@ -117,7 +117,8 @@ Test(cow_seen, copies_are_counted_and_agree_with_smaps)
 	cr_expect(last("copied") + last("kernel") >= HALF);
 	cr_expect(last("copied") >= HALF * 3 / 4, "by windows: %s", got.out);
 	cr_expect(last("faults") < HALF / 4, "by windows: %s", got.out);
-	cr_expect(last("private") >= HALF && last("shared") >= HALF);
+	/* The last window may reach into the other half. */
+	cr_expect(last("private") >= HALF && last("shared") >= HALF - 64);
 	live_command(&l, 'e', "ended");
 	expect_as_smaps(&l);
 	cr_expect(last("private") >= 2 * HALF, "%s", got.out);
