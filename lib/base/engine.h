@@ -23,6 +23,7 @@
 
 #include "lib/base/area.h"
 #include "lib/base/compiler.h"
+#include "lib/base/cow.h"
 #include "lib/base/mm_id.h"
 #include "lib/base/pool.h"
 #include "lib/base/stat.h"
@@ -55,6 +56,7 @@ enum engine_op {
 	ENGINE_POOL_START, /* fill the pool before anything is asked of it */
 	ENGINE_POOL_STOP,  /* nobody uses the pool any more: it may be unmapped */
 	ENGINE_CREDS,	   /* every engine task takes over @creds */
+	ENGINE_FORKED,	   /* look at cow.forks; nobody waits for the answer */
 };
 
 #define ENGINE_MAX_GROUPS 64
@@ -71,6 +73,7 @@ struct engine_creds {
 
 struct engine_options {
 	bool own;		   /* page eligible areas ourselves */
+	bool cow;		   /* and decide on the copies after a fork */
 	bool quiet, verbose, mark; /* SHADOWMM_QUIET, _VERBOSE, _MARK */
 	bool verify_flags;	   /* SHADOWMM_VERIFY_FLAGS: at exit, by smaps */
 	unsigned long
@@ -104,6 +107,7 @@ struct mm_birth {
 #define ENGINE_STACK_FAULT   (16 * 1024)
 #define ENGINE_STACK_SERVICE (32 * 1024)
 #define ENGINE_STACK_POOL    (16 * 1024)
+#define ENGINE_STACK_COW     (16 * 1024)
 
 struct engine {
 	struct mm_struct *mm;	 /* set once */
@@ -145,6 +149,7 @@ struct engine {
 	unsigned long busy_start, busy_end; /* where, while odd; the fault task */
 
 	struct zero_pool pool;
+	struct cow_state cow;
 
 	u32 mailbox; /* enum mailbox_state */
 	struct {
@@ -160,6 +165,7 @@ struct engine {
 	char stack_fault[ENGINE_STACK_FAULT] __attribute__((aligned(64)));
 	char stack_service[ENGINE_STACK_SERVICE] __attribute__((aligned(64)));
 	char stack_pool[ENGINE_STACK_POOL] __attribute__((aligned(64)));
+	char stack_cow[ENGINE_STACK_COW] __attribute__((aligned(64)));
 };
 
 #endif

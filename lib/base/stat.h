@@ -25,6 +25,13 @@
 	X(copy_exist, "pages found present when installing")              \
 	X(copy_again, "installations that had to be tried again")         \
 	X(copy_failed, "installations the kernel refused")                \
+	X(cow_faults, "first writes to pages shared since a fork")        \
+	X(cow_copied, "of these and their neighbours, pages copied")      \
+	X(cow_reused, "of these, found shared with nobody any more")      \
+	X(cow_kernel, "of these, left to the kernel")                     \
+	X(cow_passes, "times shared pages were looked for after a fork")  \
+	X(cow_skipped, "forks whose child had gone or executed by then")  \
+	X(cow_protected, "shared pages write-protected")                  \
 	X(registered, "ranges registered with userfaultfd")               \
 	X(register_failed, "registrations the kernel refused")            \
 	X(unregistered, "ranges given back to the kernel")                \

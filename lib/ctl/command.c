@@ -68,6 +68,12 @@ static void cmd_slabinfo(struct reply *r, const char *args)
 	show_slabinfo(r);
 }
 
+static void cmd_cow(struct reply *r, const char *args)
+{
+	(void)args;
+	show_cow(r);
+}
+
 static void cmd_smaps(struct reply *r, const char *args)
 {
 	unsigned long addr = 0;

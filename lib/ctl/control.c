@@ -272,6 +272,7 @@ static void env_fill(struct engine *e)
 		.start_time = (u64)now.tv_sec,
 		.birth = &e->birth,
 	};
+	server_env.cow = e->fault_pid ? &e->cow : NULL;
 	server_env.mode = e->fault_pid ? "own" : "track";
 	server_env.degraded = e->degraded;
 }

@@ -44,6 +44,7 @@ struct ctl_env {
 	int fault_pid;		      /* the fault process, 0 if none */
 	bool verify_flags;	      /* ctl_verify_append() compares all flags */
 	u64 start_time;		      /* of the library, seconds since the epoch */
+	const struct cow_state *cow;  /* NULL: no engine that pages */
 	const struct mm_birth *birth; /* NULL: not known, as in tests */
 };
 

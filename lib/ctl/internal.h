@@ -43,6 +43,7 @@ void show_stat(struct reply *r, bool untouched);
 void show_untouched(struct reply *r);
 void show_maps(struct reply *r);
 void show_slabinfo(struct reply *r);
+void show_cow(struct reply *r);
 void show_vma(struct reply *r, unsigned long addr);
 /* @one: only the area that contains @addr, or none. */
 void show_smaps(struct reply *r, bool one, unsigned long addr);

@@ -12,6 +12,7 @@
 #include <linux/signal.h>
 
 #include "lib/base/string.h"
+#include "lib/fault/cow.h"
 #include "lib/fault/fault.h"
 #include "lib/fault/internal.h"
 #include "lib/mm/fault_around.h"
@@ -26,6 +27,7 @@ struct fault_task {
 	struct engine *e;
 	struct place place;
 	struct fault_streams streams;
+	struct cow_streams cow;
 	struct uffd_msg msg[EVENTS_PER_READ];
 	size_t next, nr; /* events read and not answered yet: msg[next, nr) */
 };
@@ -191,7 +193,11 @@ static void fault_events(struct fault_task *t)
 		const struct uffd_msg msg = t->msg[t->next++];
 
 		fault_begin(t);
-		if (msg.event == UFFD_EVENT_PAGEFAULT)
+		if (msg.event != UFFD_EVENT_PAGEFAULT)
+			;
+		else if (msg.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP)
+			do_wp_page(t->e, event_page(&msg), &t->cow, t->place.cpu);
+		else
 			fault_event(t, &msg);
 		fault_end(t);
 		/* Answered first: the faulter need not wait for this. */

@@ -15,6 +15,10 @@ int pool_install(struct engine *e, unsigned long start, unsigned long end,
 /* @pages more have been installed: let the pool keep up with that. */
 void pool_tend(struct engine *e, unsigned long pages);
 
+/* Register what the model wants registered in [start, limit); 0, or the last error. The
+ * service task, while a hook waits for it or with mmap_lock held. */
+long register_range(struct engine *e, unsigned long start, unsigned long limit);
+
 /* Start the pool task, if there is none. Any task of smm-fault. */
 void pool_start(struct engine *e);
 /* Nobody uses the pool when this returns, until @closed is 0 again. The service task. */

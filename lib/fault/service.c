@@ -7,6 +7,7 @@
 #include <linux/signal.h>
 
 #include "lib/base/string.h"
+#include "lib/fault/cow.h"
 #include "lib/fault/fault.h"
 #include "lib/fault/internal.h"
 #include "lib/mm/mm.h"
@@ -33,15 +34,17 @@ static bool untouched_meanwhile(struct engine *e)
 	return seq == e->seq_at_lock && !(seq & 1);
 }
 
-static long register_range(struct engine *e, unsigned long start, unsigned long limit)
+long register_range(struct engine *e, unsigned long start, unsigned long limit)
 {
 	unsigned long end;
 	long ret = 0;
 
 	while (mm_next_to_register(e->mm, start, limit, &start, &end)) {
-		int err = uffd_register(e->uffd, start, end);
+		int err = uffd_register(e->uffd, start, end, e->mm->own_wp);
 
 		if (err) {
+			/* It may be registered in the lesser mode. */
+			uffd_unregister(e->uffd, start, end);
 			stat_inc(e->stat->register_failed);
 			mm_set_track(e->mm, start, end, TRACK_REFUSED);
 			ret = err;
@@ -205,6 +208,8 @@ static long serve(struct engine *e)
 		return 0;
 	case ENGINE_CREDS:
 		return follow_creds(e);
+	case ENGINE_FORKED:
+		return 0; /* service_task() looks at cow.forks after every request */
 	}
 	return -EINVAL;
 }
@@ -220,17 +225,25 @@ void serve_without_engine(void *arg)
 void service_task(void *arg)
 {
 	struct engine *e = arg;
+	struct cow_pass pass = { .state = COW_PASS_IDLE };
 	u32 expected;
 
 	for (;;) {
+		struct timespec wait;
+
 		u32 word = __atomic_load_n(&e->mailbox, __ATOMIC_ACQUIRE);
 
 		if (word == MAILBOX_DEAD)
 			engine_fail_stop(e);
 		if (word == MAILBOX_IDLE) {
+			enum cow_wait cow = cow_pass(e, &pass, &wait);
+
+			if (cow == COW_MORE)
+				continue;
 			/* Not PRIVATE: the kernel's wake at the death of smm-ctl is not.
 			 */
-			sys_futex(&e->mailbox, FUTEX_WAIT, MAILBOX_IDLE, NULL);
+			sys_futex(&e->mailbox, FUTEX_WAIT, MAILBOX_IDLE,
+				  cow == COW_LATER ? &wait : NULL);
 			continue;
 		}
 		e->request.result = serve(e);

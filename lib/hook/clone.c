@@ -65,10 +65,13 @@ enum clone_class hook_clone_before(long nr, unsigned long *a, struct site *site)
 void hook_clone_after(long nr, enum clone_class cls, long ret)
 {
 	(void)nr;
-	if (cls == CLONE_CLASS_FORK)
+	if (cls == CLONE_CLASS_FORK) {
+		if (!IS_ERR_VALUE(ret))
+			cow_forked((int)ret);
 		life_unlock();
-	else if (IS_ERR_VALUE(ret) && READ_ONCE(smm.active))
+	} else if (IS_ERR_VALUE(ret) && READ_ONCE(smm.active)) {
 		mmput(&smm.mm);
+	}
 }
 
 /* What belonged to the parent's engine: its tasks do not exist for us. */
@@ -106,6 +109,7 @@ static void child_start(void)
 	smm.mm.id = smm.engine.birth.self; /* mm_dup() needed the parent's */
 	engine_start();
 	own_range(0, ~0UL & PAGE_MASK);
+	cow_forked(0);
 	life_unlock();
 }
 

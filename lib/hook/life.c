@@ -81,6 +81,7 @@ void engine_start(void)
 	WRITE_ONCE(e->stopping, 0);
 	WRITE_ONCE(e->mailbox, MAILBOX_IDLE);
 	WRITE_ONCE(e->fault_seq, 0); /* the old fault task may have died at work */
+	cow_forget();
 	WRITE_ONCE(e->state, ENGINE_STARTING);
 	/*
 	 * CLONE_FILES, and close_range(CLOSE_RANGE_UNSHARE) as its first act: the engine
@@ -100,6 +101,7 @@ void engine_start(void)
 		WRITE_ONCE(e->state, ENGINE_OFF);
 	}
 	smm.mm.own_enabled = pid >= 0 && e->opt.own;
+	smm.mm.own_wp = false;
 }
 
 static void end_task(int pid)
@@ -198,12 +200,15 @@ long engine_request(enum engine_op op, unsigned long start, unsigned long end, i
 	const struct timespec tick = { 0, 100 * 1000 * 1000 };
 	struct engine *e = &smm.engine;
 	u32 expected = MAILBOX_IDLE;
-
+	bool ready = engine_ready(e);
+	/* A request that nobody waited for (cow_forked()). */
+	while (ready && __atomic_load_n(&e->mailbox, __ATOMIC_ACQUIRE) == MAILBOX_POSTED)
+		sys_futex(&e->mailbox, FUTEX_WAIT, MAILBOX_POSTED, &tick);
 	e->request.start = start;
 	e->request.end = end;
 	e->request.reason = reason;
 	e->request.op = op;
-	if (!engine_ready(e)) {
+	if (!ready) {
 		smm.mm.own_enabled = false;
 		return request_without_engine(e);
 	}
@@ -222,15 +227,25 @@ long engine_request(enum engine_op op, unsigned long start, unsigned long end, i
 	return e->request.result;
 }
 
+static void wait_busy(const u32 *busy_seq, const unsigned long *busy_start,
+		      const unsigned long *busy_end, unsigned long start,
+		      unsigned long end)
+{
+	u32 seq = __atomic_load_n(busy_seq, __ATOMIC_SEQ_CST);
+
+	while ((seq & 1) && smm.engine.ctl_pid &&
+	       __atomic_load_n(busy_seq, __ATOMIC_SEQ_CST) == seq &&
+	       READ_ONCE(*busy_start) < end && READ_ONCE(*busy_end) > start)
+		sys_sched_yield();
+}
+
 void engine_wait_range(unsigned long start, unsigned long end)
 {
-	struct engine *e = &smm.engine;
-	u32 seq = __atomic_load_n(&e->fault_seq, __ATOMIC_SEQ_CST);
+	const struct engine *e = &smm.engine;
 
-	while ((seq & 1) && e->ctl_pid &&
-	       __atomic_load_n(&e->fault_seq, __ATOMIC_SEQ_CST) == seq &&
-	       READ_ONCE(e->busy_start) < end && READ_ONCE(e->busy_end) > start)
-		sys_sched_yield();
+	/* The cow task first: it may keep the fault task busy. */
+	wait_busy(&e->cow.seq, &e->cow.busy_start, &e->cow.busy_end, start, end);
+	wait_busy(&e->fault_seq, &e->busy_start, &e->busy_end, start, end);
 }
 
 void own_range(unsigned long start, unsigned long end)

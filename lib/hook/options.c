@@ -159,6 +159,7 @@ bool start_options(char **envp)
 	if (env_flag(envp, "SHADOWMM_DISABLE"))
 		return false;
 	o->own = env_choice(envp, "SHADOWMM_POLICY", "own", "track", true);
+	o->cow = env_choice(envp, "SHADOWMM_COW", "own", "kernel", false);
 	o->intercept_all = env_choice(envp, "SHADOWMM_INTERCEPT", "all", "site", false);
 	o->quiet = env_flag(envp, "SHADOWMM_QUIET");
 	o->verbose = env_flag(envp, "SHADOWMM_VERBOSE");

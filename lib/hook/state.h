@@ -110,6 +110,11 @@ void own_range(unsigned long start, unsigned long end);
  * Caller holds mmap_lock; the engine is ready.
  */
 void pool_provide(unsigned long bytes);
+/* The engine should look at what is shared since a fork: with @child (a pid), or with our
+ * parent (0). Does not wait. Caller holds both locks. */
+void cow_forked(int child);
+/* An engine starts: nothing is protected. */
+void cow_forget(void);
 /* There is no pool (a fork child). */
 void pool_forget(void);
 /* The engine has ended: unmap its pool. Caller holds mmap_lock. */

@@ -20,7 +20,7 @@ static void dup_area(struct vma_txn *t, struct vm_area_struct *vma,
 	vma_set_flags(t, vma, flags);
 	vma->known &= ~VMA_UNSURE_WHOLE;
 	if (vma->stat)
-		vma->stat->faults = vma->stat->populated = 0;
+		vma_stat_clear(vma->stat);
 	if (!vma->anon)
 		return;
 	if (flags & VM_WIPEONFORK) {

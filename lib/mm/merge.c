@@ -88,6 +88,12 @@ enum merge can_vma_merge(const struct vm_area_struct *left,
 
 /* --- joining ----------------------------------------------------------------------- */
 
+static void join_counter(unsigned long *into, const unsigned long *from)
+{
+	__atomic_fetch_add(into, __atomic_load_n(from, __ATOMIC_RELAXED),
+			   __ATOMIC_RELAXED);
+}
+
 static void join_stat(struct vma_txn *t, struct vm_area_struct *into,
 		      const struct vm_area_struct *other)
 {
@@ -101,11 +107,12 @@ static void join_stat(struct vma_txn *t, struct vm_area_struct *into,
 	}
 	if (b->refs > 1)
 		return; /* another piece still counts there */
-	__atomic_fetch_add(&a->faults, __atomic_load_n(&b->faults, __ATOMIC_RELAXED),
-			   __ATOMIC_RELAXED);
-	__atomic_fetch_add(&a->populated,
-			   __atomic_load_n(&b->populated, __ATOMIC_RELAXED),
-			   __ATOMIC_RELAXED);
+	join_counter(&a->faults, &b->faults);
+	join_counter(&a->populated, &b->populated);
+	join_counter(&a->cow_faults, &b->cow_faults);
+	join_counter(&a->cow_copied, &b->cow_copied);
+	join_counter(&a->cow_reused, &b->cow_reused);
+	join_counter(&a->cow_kernel, &b->cow_kernel);
 }
 
 struct vm_area_struct *vma_join(struct vma_txn *t, struct vm_area_struct *left,

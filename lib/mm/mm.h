@@ -86,6 +86,8 @@ struct vma_stat {
 	unsigned long faults;	 /* served by us */
 	unsigned long populated; /* pages we installed */
 	unsigned int misses;	 /* streams that did not go on (fault_around.c) */
+	/* First writes after a fork, and the pages they brought (lib/base/stat.h) */
+	unsigned long cow_faults, cow_copied, cow_reused, cow_kernel;
 };
 
 /*
@@ -177,6 +179,7 @@ struct mm_struct {
 	unsigned long seq;     /* bumped by every published change */
 	unsigned long min_own; /* bytes: smaller areas are left to the kernel */
 	bool own_enabled;      /* an engine can serve us */
+	bool own_wp;	       /* it registers for write-protection, too */
 	bool merge_any;	       /* PR_SET_MEMORY_MERGE: areas are born VM_MERGEABLE */
 	bool overcommit_never; /* vm.overcommit_memory is 2: MAP_NORESERVE is ignored */
 	bool program_uffd;     /* the program registered memory itself */
@@ -348,7 +351,8 @@ void mm_set_program_uffd(struct mm_struct *mm, unsigned long start, unsigned lon
  */
 void mm_dup(struct mm_struct *mm);
 /*
- * The next area at or after @addr that we are to page and that is not registered yet.
+ * The next area at or after @addr that we are to page and that is not registered yet, or
+ * not in the mode that @own_wp asks for.
  * Caller holds mmap_lock. False: none below @limit.
  */
 bool mm_next_to_register(struct mm_struct *mm, unsigned long addr, unsigned long limit,
@@ -425,6 +429,36 @@ struct fault_plan {
 enum fault_verdict handle_mm_fault(struct mm_struct *mm, unsigned long addr, bool write,
 				   unsigned int fixed, struct fault_streams *streams,
 				   struct fault_plan *plan);
+
+/* --- cow.c ------------------------------------------------------------------------- */
+
+enum cow_verdict {
+	COW_WINDOW,  /* the pages of the plan, or the one page */
+	COW_STALE,   /* the area changed meanwhile: lift the one page */
+	COW_FOREIGN, /* a userfaultfd of the program has it now: touch nothing */
+};
+
+struct cow_streams;
+
+struct cow_plan {
+	unsigned long start, end; /* contains the page of the fault, at one of its ends */
+	/* Of the area: what is shared with nobody may be lifted in here. */
+	unsigned long area_start, area_end;
+	struct vma_stat *stat; /* valid until mm_read_unlock(); may be NULL */
+};
+
+#define COW_AROUND_MAX 64 /* pages: largest window */
+
+/* A write to a write-protected page. Caller is inside mm_read_lock(). */
+enum cow_verdict handle_wp_fault(struct mm_struct *mm, unsigned long addr,
+				 struct cow_streams *streams, struct cow_plan *plan);
+/* The first area that ends above @addr whose pages we may write-protect, or NULL. */
+struct vm_area_struct *cow_next_area(struct mm_struct *mm, unsigned long addr);
+/* [*@start, *@end) without what is in no such area as @page is. False: @page is not. */
+bool cow_clamp(struct mm_struct *mm, unsigned long page, unsigned long *start,
+	       unsigned long *end);
+/* Bytes in areas that are registered with us. */
+unsigned long cow_bytes(struct mm_struct *mm);
 
 /* --- verify.c ---------------------------------------------------------------------- */
 

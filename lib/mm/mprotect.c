@@ -308,6 +308,12 @@ static void uffd_range(struct vma_txn *t, unsigned long start, unsigned long end
 	}
 }
 
+/* The mode of our registrations. */
+static unsigned long own_mode(const struct mm_struct *mm)
+{
+	return mm->own_wp ? VM_UFFD_MISSING | VM_UFFD_WP : VM_UFFD_MISSING;
+}
+
 static void area_registered(struct vma_txn *t, struct vm_area_struct *vma)
 {
 	if (vma->policy != POLICY_OWN || !vma->stat) {
@@ -330,7 +336,7 @@ void mm_set_uffd(struct mm_struct *mm, unsigned long start, unsigned long end, b
 	if (end <= start || !txn_begin_quiet(&t, mm, mm_count_areas(mm, start, end)))
 		return;
 	if (on)
-		uffd_range(&t, start, end, VM_UFFD_PROGRAM, VM_UFFD_MISSING);
+		uffd_range(&t, start, end, VM_UFFD_PROGRAM, own_mode(mm));
 	else
 		uffd_range(&t, start, end, VM_UFFD_FLAGS, 0);
 	for (unsigned long p = start;
@@ -390,14 +396,15 @@ void mm_set_program_uffd(struct mm_struct *mm, unsigned long start, unsigned lon
 bool mm_next_to_register(struct mm_struct *mm, unsigned long addr, unsigned long limit,
 			 unsigned long *start, unsigned long *end)
 {
+	const unsigned long mode = own_mode(mm);
 	const struct vm_area_struct *vma;
 
 	if (!mm->own_enabled || mm->blind)
 		return false;
 	for (; (vma = tree_find(mm->root, addr)) && vma->vm_start < limit;
 	     addr = vma->vm_end) {
-		if (vma->policy != POLICY_OWN ||
-		    vma->vm_flags & (VM_UFFD_MISSING | VM_HUGEPAGE))
+		if (vma->policy != POLICY_OWN || vma->vm_flags & VM_HUGEPAGE ||
+		    (vma->vm_flags & mode) == mode)
 			continue;
 		*start = vma->vm_start;
 		*end = vma->vm_end;

@@ -99,7 +99,7 @@ static bool extends_ours(const struct vm_area_struct *left,
 {
 	return left->vm_end == right->vm_start && neighbour->policy == POLICY_OWN &&
 	       vma_is_anonymous(neighbour) &&
-	       !((left->vm_flags ^ right->vm_flags) & ~VM_UFFD_MISSING) &&
+	       !((left->vm_flags ^ right->vm_flags) & ~(VM_UFFD_MISSING | VM_UFFD_WP)) &&
 	       left->vm_pgoff + vma_pages(left) == right->vm_pgoff;
 }
 

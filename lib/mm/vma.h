@@ -189,6 +189,11 @@ static inline struct vma_file *file_ref(struct vma_file *file)
 /* The same object, or another with the same device, inode and name. */
 bool same_file(const struct vma_file *a, const struct vma_file *b);
 
+/* --- cow.c ------------------------------------------------------------------------- */
+
+/* What a fork child counts begins at 0. */
+void vma_stat_clear(struct vma_stat *s);
+
 /* --- import.c ---------------------------------------------------------------------- */
 
 /* mm/ksm.c, ksm_compatible() */

@@ -63,22 +63,55 @@ static int mutex_lock_slow(struct mutex *m, unsigned int ms)
 	return 1;
 }
 
-int mutex_lock_timeout(struct mutex *m, unsigned int ms)
+/* The tid to record, or 0. */
+static u32 owner_to_be(const struct mutex *m)
 {
-	const u64 all = ~0ULL;
-	u32 tid, expected = 0;
-	u64 old;
-	int ret = 1;
+	u32 tid;
 
-	sys_rt_sigprocmask(SMM_SIG_SETMASK, &all, &old);
 #ifdef SMM_DEBUG
 	tid = (u32)sys_gettid();
 	rank_check(m, tid);
 #else
 	tid = READ_ONCE(m->borrowers) ? (u32)sys_gettid() : 0;
 #endif
-	if (!__atomic_compare_exchange_n(&m->state, &expected, 1, false, __ATOMIC_ACQUIRE,
-					 __ATOMIC_RELAXED))
+	return tid;
+}
+
+static bool mutex_try(struct mutex *m)
+{
+	u32 expected = 0;
+
+	return __atomic_compare_exchange_n(&m->state, &expected, 1, false,
+					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+bool mutex_trylock(struct mutex *m)
+{
+	const u64 all = ~0ULL;
+	u64 old;
+
+	if (READ_ONCE(m->state))
+		return false;
+	sys_rt_sigprocmask(SMM_SIG_SETMASK, &all, &old);
+	if (!mutex_try(m)) {
+		sys_rt_sigprocmask(SMM_SIG_SETMASK, &old, NULL);
+		return false;
+	}
+	WRITE_ONCE(m->owner, owner_to_be(m));
+	m->sigmask = old;
+	return true;
+}
+
+int mutex_lock_timeout(struct mutex *m, unsigned int ms)
+{
+	const u64 all = ~0ULL;
+	u32 tid;
+	u64 old;
+	int ret = 1;
+
+	sys_rt_sigprocmask(SMM_SIG_SETMASK, &all, &old);
+	tid = owner_to_be(m);
+	if (!mutex_try(m))
 		ret = mutex_lock_slow(m, ms);
 	if (ret < 0) {
 		sys_rt_sigprocmask(SMM_SIG_SETMASK, &old, NULL);

@@ -28,6 +28,8 @@ void mutex_init(struct mutex *m, enum lock_rank rank);
 bool mutex_lock(struct mutex *m);
 /* As mutex_lock(), but gives up after @ms milliseconds. 1 held, 0 taken over, -EBUSY. */
 int mutex_lock_timeout(struct mutex *m, unsigned int ms);
+/* As mutex_lock(), but never waits. False: somebody has it, dead or alive. */
+bool mutex_trylock(struct mutex *m);
 /* Gives the lock back, then restores the signal mask of mutex_lock(). */
 void mutex_unlock(struct mutex *m);
 /* The caller knows that every other task that could hold @m is dead: if it is held, the

@@ -105,7 +105,9 @@ sys_call6(long nr, unsigned long a, unsigned long b, unsigned long c, unsigned l
 #define sys_exit_group(code)	  sys_call1(__NR_exit_group, code)
 #define sys_prctl(op, a, b, c, d) sys_call5(__NR_prctl, op, a, b, c, d)
 #define sys_wait4(pid, st, opt)	  sys_call4(__NR_wait4, (long)(pid), st, opt, 0)
-#define sys_setsid()		  sys_call0(__NR_setsid)
+#define sys_get_robust_list(tid, head, len) \
+	sys_call3(__NR_get_robust_list, tid, head, len)
+#define sys_setsid() sys_call0(__NR_setsid)
 #define sys_sched_setaffinity(pid, n, mask) \
 	sys_call3(__NR_sched_setaffinity, pid, n, mask)
 #define sys_setpriority(which, who, nice) sys_call3(__NR_setpriority, which, who, nice)

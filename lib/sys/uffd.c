@@ -60,11 +60,11 @@ int uffd_open(u64 *features)
 	return fd;
 }
 
-int uffd_register(int fd, unsigned long start, unsigned long end)
+int uffd_register(int fd, unsigned long start, unsigned long end, bool wp)
 {
 	struct uffdio_register r = {
 		.range = { .start = start, .len = end - start },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
+		.mode = UFFDIO_REGISTER_MODE_MISSING | (wp ? UFFDIO_REGISTER_MODE_WP : 0),
 	};
 
 	return (int)sys_ioctl(fd, UFFDIO_REGISTER, &r);
@@ -86,6 +86,22 @@ int uffd_move(int fd, unsigned long dst, unsigned long src, unsigned long len,
 	/* A partial move answers -EAGAIN and says in m.move how far it came. */
 	*moved = m.move > 0 ? (unsigned long)m.move : 0;
 	return *moved ? 0 : (int)ret;
+}
+
+int uffd_protect(int fd, unsigned long start, unsigned long end, enum uffd_protect how)
+{
+	struct uffdio_writeprotect w = {
+		.range = { .start = start, .len = end - start },
+		.mode = how == UFFD_PROTECT ? UFFDIO_WRITEPROTECT_MODE_WP
+			: how == UFFD_LIFT  ? 0
+					    : UFFDIO_WRITEPROTECT_MODE_DONTWAKE,
+	};
+	long ret;
+
+	do /* -EAGAIN: the address space is changing */
+		ret = sys_ioctl(fd, UFFDIO_WRITEPROTECT, &w);
+	while (ret == -EAGAIN);
+	return (int)ret;
 }
 
 int uffd_wake(int fd, unsigned long start, unsigned long end)

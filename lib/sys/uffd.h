@@ -22,7 +22,8 @@
  * offers. Events carry the faulter's thread id where the kernel can (4.14).
  */
 int uffd_open(u64 *features);
-int uffd_register(int fd, unsigned long start, unsigned long end);
+/* For missing pages and, if @wp, for writes to write-protected ones. */
+int uffd_register(int fd, unsigned long start, unsigned long end, bool wp);
 int uffd_unregister(int fd, unsigned long start, unsigned long end);
 /*
  * Install zero pages over [start, end) and wake who waits there. Stops at the first page
@@ -39,6 +40,13 @@ int uffd_zero(int fd, unsigned long start, unsigned long end, unsigned long *don
  */
 int uffd_move(int fd, unsigned long dst, unsigned long src, unsigned long len,
 	      unsigned long *moved);
+enum uffd_protect {
+	UFFD_LIFT,	/* and wake who waits there */
+	UFFD_PROTECT,	/* what is present */
+	UFFD_LIFT_ONLY, /* they sleep on */
+};
+/* 0, or -ENOENT: not all of [start, end) is registered for that (any more). */
+int uffd_protect(int fd, unsigned long start, unsigned long end, enum uffd_protect how);
 int uffd_wake(int fd, unsigned long start, unsigned long end);
 
 #endif

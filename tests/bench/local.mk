@@ -31,6 +31,11 @@ EXTRA_DIST += $(BENCH_PY) tests/bench/smoke.py
 check_PROGRAMS += tests/bench/areas
 tests_bench_areas_SOURCES = tests/bench/areas.c tests/bench/bench.h
 
+# First writes after a fork: by hand, see the file.
+check_PROGRAMS += tests/bench/cow
+tests_bench_cow_SOURCES = tests/bench/cow.c tests/bench/bench.h
+tests_bench_cow_LDADD = -lpthread
+
 .PHONY: bench-memory
 bench-memory: all tests/bench/areas
 	./shadowmm run -- tests/bench/areas ./shadowmm 60000

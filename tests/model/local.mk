@@ -5,7 +5,7 @@ MODEL_CFLAGS = $(AM_CFLAGS) $(URCU_CFLAGS)
 MODEL_SOURCES = $(MM_SOURCES) $(BASE_SOURCES)
 MODEL_TEST_SOURCES = tests/model/map.c tests/model/map.h tests/model/ops.c \
 	tests/model/ops.h tests/model/test_calls.c tests/model/test_tree.c \
-	tests/model/test_policy.c tests/model/test_fault_around.c tests/model/test_verify.c tests/model/test_random.c \
+	tests/model/test_policy.c tests/model/test_fault_around.c tests/model/test_cow.c tests/model/test_verify.c tests/model/test_random.c \
 	tests/model/test_kernel.c tests/model/test_merge.c tests/model/test_memory.c \
 	tests/model/space.c tests/model/space.h \
 	tests/model/test_predict.c tests/model/test_errors.c \

@@ -10,6 +10,14 @@ check_PROGRAMS += tests/preload/all_flags
 tests_preload_all_flags_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/brk_heap
 tests_preload_brk_heap_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/cow_data
+tests_preload_cow_data_SOURCES = tests/preload/cow_data.c tests/preload/cow_wait.h
+tests_preload_cow_data_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/cow_tree
+tests_preload_cow_tree_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/cow_live
+tests_preload_cow_live_SOURCES = tests/preload/cow_live.c tests/preload/cow_wait.h
+tests_preload_cow_live_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/credentials
 tests_preload_credentials_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/daemon_like
@@ -105,6 +113,13 @@ tests_preload_looking_SOURCES = tests/preload/looking.c tests/preload/capture.c 
 	tests/preload/capture.h
 tests_preload_looking_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 tests_preload_looking_LDADD = $(CRITERION_LIBS)
+
+check_PROGRAMS += tests/preload/cow_seen
+TESTS += tests/preload/cow_seen
+tests_preload_cow_seen_SOURCES = tests/preload/cow_seen.c tests/preload/capture.c \
+	tests/preload/capture.h
+tests_preload_cow_seen_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
+tests_preload_cow_seen_LDADD = $(CRITERION_LIBS)
 
 check_PROGRAMS += tests/preload/random_touch
 tests_preload_random_touch_LDADD = $(PRELOAD_LINK)

@@ -415,6 +415,26 @@ static void compare(const char *program, const char *arg, unsigned int expect)
 	}
 #define TRAPPED(name) TRAPPED_ARG(name, #name, NULL, EXIT_ZERO | LINES)
 
+/* And with copy-on-write by our own hand. */
+#define COW(name)                                        \
+	Test(preload_cow, name)                          \
+	{                                                \
+		setenv("SHADOWMM_COW", "own", 1);        \
+		compare(#name, NULL, EXIT_ZERO | LINES); \
+	}                                                \
+	Test(preload_cow_small, name)                    \
+	{                                                \
+		setenv("SHADOWMM_COW", "own", 1);        \
+		setenv("SHADOWMM_MIN_OWN", "4096", 1);   \
+		compare(#name, NULL, EXIT_ZERO | LINES); \
+	}                                                \
+	Test(preload_cow_trapped, name)                  \
+	{                                                \
+		setenv("SHADOWMM_COW", "own", 1);        \
+		setenv("SHADOWMM_INTERCEPT", "all", 1);  \
+		compare(#name, NULL, EXIT_ZERO | LINES); \
+	}
+
 /* Asks its own socket, so it must have one. */
 Test(preload, all_flags)
 {
@@ -482,6 +502,17 @@ TRACKED(madvise_kinds)
 TRACKED(mremap_kinds)
 TRACKED(shared_maps)
 TRACKED(thread_storm)
+
+COW(cow_data)
+COW(cow_tree)
+COW(fork_data)
+COW(credentials)
+COW(exec_kinds)
+COW(mremap_kinds)
+COW(spawn_kinds)
+COW(own_uffd)
+COW(thread_storm)
+
 TRAPPED(credentials)
 TRAPPED(errnos)
 TRAPPED(exec_kinds)

@@ -23,6 +23,8 @@ const char cmd_run_options[] =
 	"  --fault-around=N       pages brought in per fault: auto, off, or 1 to 512\n"
 	"  --pool=SIZE            hold SIZE bytes of zeroed pages ready: auto, off, or "
 	"(k, m, g)\n"
+	"  --cow=own|kernel       after a fork, see and copy what is written to, or "
+	"leave it\n"
 	"  --start=WHEN           manage a process from its start (now), or when it has "
 	"this\n"
 	"                         much new memory (SIZE; auto: 2m)\n"
@@ -37,6 +39,7 @@ enum {
 	OPT_FAULT_AROUND,
 	OPT_MIN_OWN,
 	OPT_POOL,
+	OPT_COW,
 	OPT_START,
 	OPT_VERIFY,
 	OPT_QUIET,
@@ -48,6 +51,7 @@ static const struct option options[] = {
 	{ "fault-around", required_argument, NULL, OPT_FAULT_AROUND },
 	{ "start", required_argument, NULL, OPT_START },
 	{ "pool", required_argument, NULL, OPT_POOL },
+	{ "cow", required_argument, NULL, OPT_COW },
 	{ "min-own", required_argument, NULL, OPT_MIN_OWN },
 	{ "verify-at-exit", required_argument, NULL, OPT_VERIFY },
 	{ "quiet", no_argument, NULL, OPT_QUIET },
@@ -173,6 +177,8 @@ static int set_option(int opt, char **argv)
 				  "all");
 	case OPT_POLICY:
 		return set_choice("policy", "SHADOWMM_POLICY", optarg, "own", "track");
+	case OPT_COW:
+		return set_choice("cow", "SHADOWMM_COW", optarg, "own", "kernel");
 	case OPT_FAULT_AROUND:
 		return set_fault_around(optarg);
 	case OPT_MIN_OWN:

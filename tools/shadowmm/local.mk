@@ -9,7 +9,7 @@ shadowmm_SOURCES = tools/shadowmm/main.c tools/shadowmm/cli.h \
 	tools/shadowmm/cmd_vma.c tools/shadowmm/cmd_stat.c tools/shadowmm/cmd_verify.c \
 	tools/shadowmm/pages.c tools/shadowmm/pages.h tools/shadowmm/cmd_rmap.c \
 	tools/shadowmm/shared.c tools/shadowmm/shared.h tools/shadowmm/cmd_shared.c \
-	tools/shadowmm/slab.c tools/shadowmm/cmd_slabinfo.c \
+	tools/shadowmm/cmd_cow.c tools/shadowmm/slab.c tools/shadowmm/cmd_slabinfo.c \
 	tools/shadowmm/cmd_slabtop.c \
 	tools/shadowmm/cmd_check.c tools/shadowmm/cmd_help.c
 shadowmm_CPPFLAGS = $(AM_CPPFLAGS) -DLIBDIR='"$(libdir)"'

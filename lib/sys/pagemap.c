@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <linux/ioctl.h>
+
+#include "lib/sys/pagemap.h"
+#include "lib/sys/sys.h"
+
+/* include/uapi/linux/fs.h, absent from the headers of 6.1 */
+struct page_region {
+	u64 start, end, categories;
+};
+
+struct pm_scan_arg {
+	u64 size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	u64 category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+
+#define PAGEMAP_SCAN	_IOWR('f', 16, struct pm_scan_arg)
+#define PAGE_IS_PRESENT (1 << 3)
+#define PAGE_IS_PFNZERO (1 << 5)
+
+int pagemap_open_self(void)
+{
+	return (int)sys_open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0);
+}
+
+long pagemap_words(int fd, unsigned long start, unsigned long max, u64 *words)
+{
+	long n = sys_pread(fd, words, max * sizeof(*words),
+			   (start >> PAGE_SHIFT) * sizeof(*words));
+
+	return n < 0 ? n : n / (long)sizeof(*words);
+}
+
+long pagemap_next_present(int fd, unsigned long start, unsigned long end,
+			  unsigned long *next)
+{
+	struct page_region region;
+	struct pm_scan_arg arg = {
+		.size = sizeof(arg),
+		.start = start,
+		.end = end,
+		.vec = (u64)(uintptr_t)&region,
+		.vec_len = 1,
+		.max_pages = 1,
+		.category_mask = PAGE_IS_PRESENT,
+		.return_mask = PAGE_IS_PRESENT,
+	};
+	long n = sys_ioctl(fd, PAGEMAP_SCAN, &arg);
+
+	*next = n > 0 ? region.start : end;
+	return n < 0 ? n : 0;
+}
+
+long pagemap_zero_pages(int fd, unsigned long start, unsigned long end,
+			unsigned long *pages)
+{
+	struct page_region region[32];
+	struct pm_scan_arg arg = {
+		.size = sizeof(arg),
+		.start = start,
+		.end = end,
+		.vec = (u64)(uintptr_t)region,
+		.vec_len = ARRAY_SIZE(region),
+		.category_mask = PAGE_IS_PFNZERO,
+		.return_mask = PAGE_IS_PFNZERO,
+	};
+
+	*pages = 0;
+	while (arg.start < end) {
+		long n = sys_ioctl(fd, PAGEMAP_SCAN, &arg);
+
+		for (long i = 0; i < n; i++)
+			*pages += (region[i].end - region[i].start) >> PAGE_SHIFT;
+		if (n < 0 || arg.walk_end <= arg.start)
+			return n < 0 ? n : -EIO;
+		arg.start = arg.walk_end;
+	}
+	return 0;
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * A parent whose children share its memory, to be looked at (cow_seen.c): says "ready",
+ * then obeys one byte on standard input at a time and answers with a line.
+ */
+#include "tests/preload/cow_wait.h"
+
+#define LEN (16 * MIB)
+
+static char *mem;
+static int hold;
+static pid_t child;
+
+static const char *fork_child(void)
+{
+	int fds[2];
+	char byte;
+
+	CHECK(pipe(fds) == 0);
+	child = fork();
+	CHECK(child >= 0);
+	if (child == 0) {
+		CHECK(close(fds[1]) == 0);
+		_exit(read(fds[0], &byte, 1) != 0);
+	}
+	CHECK(close(fds[0]) == 0);
+	hold = fds[1];
+	wait_protected(mem + LEN - PAGE);
+	return "forked";
+}
+
+static const char *end_child(void)
+{
+	int status;
+
+	CHECK(close(hold) == 0);
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	return "ended";
+}
+
+static const char *run_true(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		execl("/bin/true", "true", NULL);
+		_exit(1);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	return "executed";
+}
+
+static const char *obey(int command)
+{
+	switch (command) {
+	case 'f':
+		return fork_child();
+	case 'a':
+		fill(mem, LEN / 2, 2);
+		return "first half";
+	case 'b':
+		fill(mem + LEN / 2, LEN / 2, 2);
+		return "second half";
+	case 'e':
+		return end_child();
+	case 'x':
+		return run_true();
+	default:
+		return "what?";
+	}
+}
+
+int main(void)
+{
+	char byte;
+
+	mem = anon(LEN);
+	fill(mem, LEN, 1);
+	/* As in looked_at.c: the engine has no copy of standard error any more. */
+	CHECK(mprotect(mem + LEN - PAGE, 1UL << 46, PROT_READ | PROT_WRITE) == -1);
+	CHECK(close(2) == 0);
+	puts("ready");
+	fflush(stdout);
+	while (read(0, &byte, 1) == 1) {
+		puts(obey(byte));
+		fflush(stdout);
+	}
+	return 0;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* When the library has write-protected a page after a fork. Context: any thread. */
+#ifndef TESTS_PRELOAD_COW_WAIT_H
+#define TESTS_PRELOAD_COW_WAIT_H
+
+#include "tests/preload/common.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <time.h>
+
+static inline bool under_library(void)
+{
+	const char *preload = getenv("LD_PRELOAD"), *cow = getenv("SHADOWMM_COW");
+
+	return preload && strstr(preload, "shadowmm") && cow && !strcmp(cow, "own");
+}
+
+static inline double seconds(void)
+{
+	struct timespec t;
+
+	CHECK(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* Until the library has protected the page (pagemap's bit 57), which must not take long.
+ */
+static inline void wait_protected(const volatile char *p)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	double end = seconds() + 20;
+	unsigned long word = 0;
+
+	while (under_library() && !(word >> 57 & 1)) {
+		CHECK(pread(fd, &word, sizeof(word),
+			    (off_t)((unsigned long)p / PAGE * 8)) == sizeof(word));
+		CHECK(seconds() < end);
+		sched_yield();
+	}
+	CHECK(close(fd) == 0);
+}
+
+#endif
