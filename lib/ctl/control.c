@@ -220,8 +220,10 @@ static long start_fault_process(struct engine *e)
 			     fault_process, e);
 	if (pid < 0)
 		sys_close(e->uffd);
-	else
+	if (pid >= 0) { /* its fault task and its service task */
 		mmgrab(e->mm);
+		mmgrab(e->mm);
+	}
 	return pid;
 }
 

@@ -263,7 +263,6 @@ void fault_process(void *arg)
 				     NULL, service_task, e);
 	if (tid < 0)
 		sys_exit_group(1); /* smm-ctl sees it and goes on without us */
-	mmgrab(e->mm);
 	WRITE_ONCE(e->service_tid, (int)tid);
 	fault_loop(e);
 }

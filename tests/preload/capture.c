@@ -18,13 +18,16 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define RUN_MS 60000
-#define NOBODY 65534
+#define RUN_MS	  60000
+#define ENGINE_MS 3000 /* a program that has none is waited for in vain */
+#define NOBODY	  65534
 
 static char scratch[64];
 
@@ -193,13 +196,31 @@ void live_start(struct live *l, const struct how *how, const char *const *argv)
 	l->err = err[0];
 }
 
-/* The engine closes standard error when its socket is there; nobody else may have it. */
+static bool answers(pid_t pid)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool ok;
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/%d.sock",
+		 scratch_path("run/shadowmm"), (int)pid);
+	ok = connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0;
+	close(fd);
+	return ok;
+}
+
+/*
+ * The engine closes standard error when its socket is there; nobody else may have it. But
+ * the program may have closed it before the engine took it, so this is no proof.
+ */
 void live_engine_up(const struct live *l)
 {
 	struct pollfd p = { .fd = l->err, .events = 0 };
 
 	cr_assert(poll(&p, 1, RUN_MS) == 1 && (p.revents & POLLHUP),
 		  "somebody keeps standard error open");
+	for (int ms = 0; !answers(l->pid) && ms < ENGINE_MS; ms++)
+		poll(NULL, 0, 1);
 }
 
 void live_command(const struct live *l, char command, const char *answer)
