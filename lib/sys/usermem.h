@@ -11,7 +11,7 @@
  */
 int read_user(void *dst, unsigned long addr, size_t n);
 /* The same without the last resort of read_user(): -EFAULT also where a sandbox refuses.
- * Context: besides, the service task, without mmap_lock. */
+ * Context: besides, the service task, without mmap_lock, and the cow task. */
 int read_user_only(void *dst, unsigned long addr, size_t n);
 
 #endif
