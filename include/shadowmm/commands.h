@@ -30,8 +30,9 @@
 	X(vma, "ADDR", "the first area that ends above ADDR (hexadecimal)", SMM_CMD_ARG) \
 	X(slabinfo, "", "the library's own memory: pages, caches, bytes per area",       \
 	  SMM_CMD_NO_ARGS)                                                               \
-	X(cow, "", "what is shared since a fork, and who copied the rest",               \
-	  SMM_CMD_NO_ARGS)                                                               \
+	X(cow, "[stacks | sample N | sample off]",                                       \
+	  "what is shared since a fork, who copied the rest; samples of who wrote",      \
+	  SMM_CMD_OPT_ARG)                                                               \
 	X(smaps, "[ADDR]",                                                               \
 	  "every area, or that which contains ADDR, with the kernel's counts of pages",  \
 	  SMM_CMD_OPT_ARG)                                                               \
@@ -64,7 +65,8 @@
 	  "print how many pages processes have for themselves, share, and take "     \
 	  "together")                                                                \
 	X(stat, "[--json] PID", "print the memory descriptor and the counters")      \
-	X(cow, "[--json] PID", "print what is still shared since a fork")            \
+	X(cow, "[--stacks[=N|off] [--folded] [--addresses]] [--json] PID",           \
+	  "print what is still shared since a fork, and who writes to it")           \
 	X(slabinfo, "[--json] PID", "print the caches of the library's own memory")  \
 	X(slabtop, "[-d SECONDS] [-n COUNT] [--once] PID",                           \
 	  "watch the caches of the library's own memory")                            \

@@ -22,6 +22,7 @@
 struct cow_window {
 	unsigned long page, start, end;
 	int cpu; /* of the faulter, or -1 */
+	u32 tid; /* of the faulter, if it is to be sampled; or 0 */
 };
 
 struct cow_state {

@@ -24,6 +24,7 @@
 #include "lib/base/area.h"
 #include "lib/base/compiler.h"
 #include "lib/base/cow.h"
+#include "lib/base/cow_sample.h"
 #include "lib/base/mm_id.h"
 #include "lib/base/pool.h"
 #include "lib/base/stat.h"
@@ -166,6 +167,8 @@ struct engine {
 	char stack_service[ENGINE_STACK_SERVICE] __attribute__((aligned(64)));
 	char stack_pool[ENGINE_STACK_POOL] __attribute__((aligned(64)));
 	char stack_cow[ENGINE_STACK_COW] __attribute__((aligned(64)));
+
+	struct cow_sampling sampling; /* last: large, and mostly never touched */
 };
 
 #endif

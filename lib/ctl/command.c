@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* From a line of text to a reply. Whatever the line is, it changes nothing here. */
+/* From a line of text to a reply. */
 #include "lib/base/string.h"
 #include "lib/ctl/internal.h"
 
@@ -68,12 +68,6 @@ static void cmd_slabinfo(struct reply *r, const char *args)
 	show_slabinfo(r);
 }
 
-static void cmd_cow(struct reply *r, const char *args)
-{
-	(void)args;
-	show_cow(r);
-}
-
 static void cmd_smaps(struct reply *r, const char *args)
 {
 	unsigned long addr = 0;
@@ -101,6 +95,38 @@ static void cmd_page(struct reply *r, const char *args)
 
 	if (parse_addr(r, "page: bad address", args, &addr))
 		show_page(r, addr);
+}
+
+/* "off" or a number of writes; false: the reply is an error. */
+static bool parse_every(struct reply *r, const char *args, u32 *every)
+{
+	const char *s = args;
+	unsigned long n = parse_ulong(&s, 10);
+
+	*every = (u32)n;
+	if (!strcmp(args, "off"))
+		*every = 0;
+	else if (s == args || *s || s - args > 8 || !n || n > COW_STACKS_SELDOM) {
+		reply_error(r, "cow sample: bad number of writes", args,
+			    "give 1 to 1000000, or \"off\"");
+		return false;
+	}
+	return true;
+}
+
+static void cmd_cow(struct reply *r, const char *args)
+{
+	u32 every;
+
+	if (!*args)
+		show_cow(r);
+	else if (!strcmp(args, "stacks"))
+		show_cow_stacks(r);
+	else if (!take_word(&args, "sample"))
+		reply_error(r, "cow: unknown argument", args,
+			    "say \"cow\", \"cow stacks\" or \"cow sample\"");
+	else if (parse_every(r, args, &every))
+		ctl_cow_sample(r, every);
 }
 
 static void cmd_verify(struct reply *r, const char *args)

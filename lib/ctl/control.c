@@ -275,6 +275,7 @@ static void env_fill(struct engine *e)
 		.birth = &e->birth,
 	};
 	server_env.cow = e->fault_pid ? &e->cow : NULL;
+	server_env.sampling = e->fault_pid ? &e->sampling : NULL;
 	server_env.mode = e->fault_pid ? "own" : "track";
 	server_env.degraded = e->degraded;
 }

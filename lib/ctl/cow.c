@@ -172,6 +172,11 @@ void show_cow(struct reply *r)
 	mm_read_unlock(env->mm, token);
 	reply_printf(r, "],\"total\":{");
 	show_pages(r, &sum);
+	if (env->sampling) {
+		reply_printf(r, ",\"sampling\":{");
+		show_sampling(r);
+		reply_printf(r, "}");
+	}
 	reply_printf(r, "}");
 	if (fd >= 0)
 		sys_close(fd);

@@ -44,6 +44,11 @@ void show_untouched(struct reply *r);
 void show_maps(struct reply *r);
 void show_slabinfo(struct reply *r);
 void show_cow(struct reply *r);
+/* Members of an object; there must be somebody who samples. */
+void show_sampling(struct reply *r);
+void show_cow_stacks(struct reply *r);
+/* Sample one write in @every; 0: none any more. */
+void ctl_cow_sample(struct reply *r, u32 every);
 void show_vma(struct reply *r, unsigned long addr);
 /* @one: only the area that contains @addr, or none. */
 void show_smaps(struct reply *r, bool one, unsigned long addr);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The fault task's side of copy-on-write. */
 #include "lib/fault/cow.h"
+#include "lib/fault/sample.h"
 #include "lib/mm/mm.h"
 #include "lib/sys/clone.h"
 #include "lib/sys/pagemap.h"
@@ -79,9 +80,9 @@ static bool have_task(struct engine *e)
 	return e->cow.started;
 }
 
-/* False: nobody will look at it. */
+/* False: nobody will look at it. @tid: to be sampled, or 0. */
 static bool enqueue(struct engine *e, unsigned long page, const struct cow_plan *plan,
-		    int cpu)
+		    int cpu, u32 tid)
 {
 	struct cow_state *c = &e->cow;
 	u32 tail = c->tail;
@@ -90,7 +91,11 @@ static bool enqueue(struct engine *e, unsigned long page, const struct cow_plan 
 	    !have_task(e))
 		return false;
 	c->queue[tail % COW_QUEUE] = (struct cow_window){
-		.page = page, .start = plan->start, .end = plan->end, .cpu = cpu
+		.page = page,
+		.start = plan->start,
+		.end = plan->end,
+		.cpu = cpu,
+		.tid = tid,
 	};
 	__atomic_store_n(&c->tail, tail + 1, __ATOMIC_RELEASE);
 	ring(c);
@@ -113,12 +118,17 @@ static bool reusable(const struct engine *e, unsigned long page,
 
 static void window_fault(struct engine *e, unsigned long page,
 			 const struct cow_plan *plan, struct cow_streams *streams,
-			 int cpu)
+			 struct cow_writer writer)
 {
+	bool sample = cow_sample_due(&e->sampling);
+
 	if (plan->stat)
 		stat_inc(plan->stat->cow_faults);
-	if (plan->end - plan->start > PAGE_SIZE && enqueue(e, page, plan, cpu))
+	if ((plan->end - plan->start > PAGE_SIZE || sample) &&
+	    enqueue(e, page, plan, writer.cpu, sample ? writer.tid : 0))
 		return;
+	if (unlikely(sample))
+		cow_sample_lost(&e->sampling, "no room in the queue of smm-cow");
 	if (reusable(e, page, streams))
 		reuse(e, page, plan);
 	else
@@ -126,7 +136,7 @@ static void window_fault(struct engine *e, unsigned long page,
 }
 
 void do_wp_page(struct engine *e, unsigned long page, struct cow_streams *streams,
-		int cpu)
+		struct cow_writer writer)
 {
 	int token = mm_read_lock_engine(e->mm);
 	struct cow_plan plan;
@@ -134,7 +144,7 @@ void do_wp_page(struct engine *e, unsigned long page, struct cow_streams *stream
 	stat_inc(e->stat->cow_faults);
 	switch (handle_wp_fault(e->mm, page, streams, &plan)) {
 	case COW_WINDOW:
-		window_fault(e, page, &plan, streams, cpu);
+		window_fault(e, page, &plan, streams, writer);
 		break;
 	case COW_STALE:
 		cow_lift(e, page, NULL);

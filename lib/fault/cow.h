@@ -22,10 +22,15 @@
 
 struct timespec;
 
+struct cow_writer {
+	int cpu; /* where it runs, or -1 */
+	u32 tid; /* or 0: the kernel does not say */
+};
+
 /* A write to the write-protected @page. The fault task, between fault_begin() and
- * fault_end(), outside of mm_read_lock(). @cpu: where the writer runs, or -1. */
+ * fault_end(), outside of mm_read_lock(). */
 void do_wp_page(struct engine *e, unsigned long page, struct cow_streams *streams,
-		int cpu);
+		struct cow_writer writer);
 /* First code of the cow task, on engine->stack_cow. Never returns. */
 void cow_task(void *arg);
 /* Lift the one page, for the kernel to copy it, and wake who waits there. */

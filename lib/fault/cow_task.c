@@ -7,6 +7,7 @@
  * somebody has the lock the window is not worth waiting for it.
  */
 #include "lib/fault/cow.h"
+#include "lib/fault/sample.h"
 #include "lib/mm/mm.h"
 #include "lib/sys/mutex.h"
 #include "lib/sys/pagemap.h"
@@ -70,33 +71,39 @@ static void copy_run(struct engine *e, const struct run *r, struct vma_stat *vs)
 }
 
 /* Caller holds mmap_lock. */
-static void copy_window(struct engine *e, struct cow_window *w)
+static void copy_window(struct engine *e, struct cow_window *w, struct cow_sample *sample)
 {
 	const struct vm_area_struct *vma;
 	struct run r;
 
 	if (!cow_clamp(e->mm, w->page, &w->start, &w->end)) {
+		cow_sample_end(&e->sampling, sample, 0);
 		uffd_wake(e->uffd, w->page, w->page + PAGE_SIZE);
 		return;
 	}
 	vma = find_vma(e->mm, w->page);
 	if (!find_run(e, w, &r) ||
 	    uffd_protect(e->uffd, r.start, r.end, UFFD_LIFT_ONLY)) {
+		cow_sample_end(&e->sampling, sample, 1);
 		cow_lift(e, w->page, vma->stat);
 		return;
 	}
 	copy_run(e, &r, vma->stat);
+	cow_sample_end(&e->sampling, sample, r.shared);
 	uffd_wake(e->uffd, r.start, r.end);
 }
 
 /* Somebody changes areas. He waits for us afterwards, if what he changes is here: so the
  * page is still where the model shows it. */
-static void lift_page(struct engine *e, const struct cow_window *w)
+static void lift_page(struct engine *e, const struct cow_window *w,
+		      struct cow_sample *sample)
 {
 	unsigned long start = w->start, end = w->end;
 	int token = mm_read_lock_engine(e->mm);
+	bool here = cow_clamp(e->mm, w->page, &start, &end);
 
-	if (cow_clamp(e->mm, w->page, &start, &end))
+	cow_sample_end(&e->sampling, sample, here);
+	if (here)
 		cow_lift(e, w->page, find_vma(e->mm, w->page)->stat);
 	else
 		uffd_wake(e->uffd, w->page, w->page + PAGE_SIZE);
@@ -113,12 +120,17 @@ static void busy(struct cow_state *c, unsigned long start, unsigned long end)
 
 static void serve(struct engine *e, struct cow_window *w)
 {
+	struct cow_sample *sample = NULL;
+
+	/* Not while we are busy: reading a stack may have to wait for the fault task. */
+	if (unlikely(w->tid))
+		sample = cow_sample_begin(e, w);
 	busy(&e->cow, w->start, w->end);
 	if (mutex_trylock(e->mmap_lock)) {
-		copy_window(e, w);
+		copy_window(e, w, sample);
 		mutex_unlock(e->mmap_lock);
 	} else {
-		lift_page(e, w);
+		lift_page(e, w, sample);
 	}
 	__atomic_fetch_add(&e->cow.seq, 1, __ATOMIC_SEQ_CST);
 }

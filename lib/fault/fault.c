@@ -196,7 +196,9 @@ static void fault_events(struct fault_task *t)
 		if (msg.event != UFFD_EVENT_PAGEFAULT)
 			;
 		else if (msg.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP)
-			do_wp_page(t->e, event_page(&msg), &t->cow, t->place.cpu);
+			do_wp_page(t->e, event_page(&msg), &t->cow,
+				   (struct cow_writer){ t->place.cpu,
+							msg.arg.pagefault.feat.ptid });
 		else
 			fault_event(t, &msg);
 		fault_end(t);

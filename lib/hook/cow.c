@@ -25,7 +25,11 @@ void cow_forked(int child)
 void cow_forget(void)
 {
 	struct engine *e = &smm.engine;
+	struct cow_sampling *s = &e->sampling;
 
+	/* Sampling goes on in a child, but the samples are its parent's. */
+	s->first = s->taken = s->lost = s->gap = 0;
+	s->why = NULL;
 	e->cow = (struct cow_state){ .pagemap = -1 };
 	if (!e->opt.cow)
 		e->cow.why = "--cow=kernel";

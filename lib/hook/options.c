@@ -167,6 +167,9 @@ bool start_options(char **envp)
 	o->verify_flags = env_flag(envp, "SHADOWMM_VERIFY_FLAGS");
 	o->around = env_around(envp);
 	o->pool = env_pool(envp);
+	smm.engine.sampling.every =
+		(u32)env_number(envp, "SHADOWMM_COW_STACKS", 0, COW_STACKS_SELDOM, 0,
+				"set it to a number of writes, up to 1000000, or 0");
 	o->min_own = env_number(envp, "SHADOWMM_MIN_OWN", 0, 1UL << 46, DEFAULT_MIN_OWN,
 				"set it to a number of bytes");
 	/* The engine, which writes the line of a killed program, is in another directory.

@@ -34,7 +34,7 @@ long pagemap_words(int fd, unsigned long start, unsigned long max, u64 *words)
 long pagemap_next_present(int fd, unsigned long start, unsigned long end,
 			  unsigned long *next)
 {
-	struct page_region region;
+	struct page_region region = { 0 };
 	struct pm_scan_arg arg = {
 		.size = sizeof(arg),
 		.start = start,
@@ -54,7 +54,7 @@ long pagemap_next_present(int fd, unsigned long start, unsigned long end,
 long pagemap_zero_pages(int fd, unsigned long start, unsigned long end,
 			unsigned long *pages)
 {
-	struct page_region region[32];
+	struct page_region region[32] = { { 0 } };
 	struct pm_scan_arg arg = {
 		.size = sizeof(arg),
 		.start = start,

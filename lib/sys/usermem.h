@@ -12,8 +12,8 @@
 int read_user(void *dst, unsigned long addr, size_t n);
 /*
  * The same where a refused call is no reason to touch the address ourselves: a signal
- * would end the caller. Context: the engine's tasks, but those of smm-fault, which would
- * wait for themselves. 0 or -errno.
+ * would end the caller. Context: the engine's tasks but the fault task, which would wait
+ * for itself; the others without mmap_lock. 0 or -errno.
  */
 int peek_user(void *dst, unsigned long addr, size_t n);
 

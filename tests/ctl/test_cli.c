@@ -119,6 +119,20 @@ Test(cli, process_numbers_are_digits)
 	}
 }
 
+Test(cli, cow_checks_its_options)
+{
+	expect_usage(tool("cow", NULL));
+	expect_usage(tool("cow", "1", "2", NULL));
+	expect_usage(tool("cow", "--stacks=", "1", NULL));
+	expect_usage(tool("cow", "--stacks=0", "1", NULL));
+	expect_usage(tool("cow", "--stacks=1000001", "1", NULL));
+	expect_usage(tool("cow", "--stacks=on", "1", NULL));
+	expect_usage(tool("cow", "--stacks", "16x", NULL));
+	expect_usage(tool("cow", "--folded", "1", NULL));
+	expect_usage(tool("cow", "--addresses", "1", NULL));
+	expect_usage(tool("cow", "--json=1", "1", NULL));
+}
+
 Test(cli, run_checks_its_options)
 {
 	expect_usage(tool("run", NULL));
@@ -131,6 +145,9 @@ Test(cli, run_checks_its_options)
 	expect_usage(tool("run", "--fault-around=513", "true", NULL));
 	expect_usage(tool("run", "--fault-around=8x", "true", NULL));
 	expect_usage(tool("run", "--fault-around=automatic", "true", NULL));
+	expect_usage(tool("run", "--cow-stacks=0", "true", NULL));
+	expect_usage(tool("run", "--cow-stacks=1000001", "true", NULL));
+	expect_usage(tool("run", "--cow-stacks=1x", "true", NULL));
 	expect_usage(tool("run", "--pool=", "true", NULL));
 	expect_usage(tool("run", "--pool=1x", "true", NULL));
 	expect_usage(tool("run", "--min-own=", "true", NULL));

@@ -236,6 +236,14 @@ Test(ctl, malformed_lines_get_an_error_and_harm_nothing)
 	expect_error(fd, "vma 11112222333344445", "bad address");
 	expect_error(fd, "vma -1", "bad address");
 	expect_error(fd, "verify everything", "unknown argument: everything");
+	expect_error(fd, "cow everything", "unknown argument: everything");
+	expect_error(fd, "cow sample", "bad number of writes");
+	expect_error(fd, "cow sample 0", "bad number of writes: 0");
+	expect_error(fd, "cow sample 1000001", "bad number of writes: 1000001");
+	expect_error(fd, "cow sample 99999999999999999999", "bad number of writes");
+	expect_error(fd, "cow sample 4x", "bad number of writes: 4x");
+	expect_error(fd, "cow sample 16", "no samples: the kernel pages it all");
+	expect_error(fd, "cow stacks", "no samples: the kernel pages it all");
 	expect_error(fd, "sta\tt", "control character");
 	expect_error(fd, "caf\xc3", "unknown command");
 	expect_error(fd, "{\"command\":\"stat\"}", "unknown command");

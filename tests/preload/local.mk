@@ -18,6 +18,15 @@ tests_preload_cow_tree_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/cow_live
 tests_preload_cow_live_SOURCES = tests/preload/cow_live.c tests/preload/cow_wait.h
 tests_preload_cow_live_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/cow_writers
+tests_preload_cow_writers_SOURCES = tests/preload/cow_writers.c tests/preload/cow_wait.h
+tests_preload_cow_writers_LDADD = $(PRELOAD_LINK)
+# As distributions build that want their programs unwound by frame pointers.
+check_PROGRAMS += tests/preload/cow_writers_fp
+tests_preload_cow_writers_fp_SOURCES = tests/preload/cow_writers.c tests/preload/cow_wait.h
+tests_preload_cow_writers_fp_CFLAGS = $(AM_CFLAGS) -fno-omit-frame-pointer \
+	-fno-asynchronous-unwind-tables
+tests_preload_cow_writers_fp_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/credentials
 tests_preload_credentials_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/daemon_like
@@ -133,6 +142,13 @@ tests_preload_rmap_SOURCES = tests/preload/rmap.c tests/preload/capture.c \
 	tests/preload/capture.h
 tests_preload_rmap_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 tests_preload_rmap_LDADD = $(CRITERION_LIBS)
+check_PROGRAMS += tests/preload/cow_stacks
+TESTS += tests/preload/cow_stacks
+tests_preload_cow_stacks_SOURCES = tests/preload/cow_stacks.c tests/preload/capture.c \
+	tests/preload/capture.h
+tests_preload_cow_stacks_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS) $(JANSSON_CFLAGS)
+tests_preload_cow_stacks_LDADD = $(CRITERION_LIBS) $(JANSSON_LIBS)
+
 check_PROGRAMS += tests/preload/runner
 TESTS += tests/preload/runner
 tests_preload_runner_SOURCES = tests/preload/runner.c

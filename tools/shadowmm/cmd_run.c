@@ -14,7 +14,9 @@
 
 #include "cli.h"
 
-#define FAULT_AROUND_MAX 512 /* pages; the same in the library */
+/* The same in the library. */
+#define FAULT_AROUND_MAX 512	 /* pages */
+#define COW_STACKS_MAX	 1000000 /* writes */
 
 const char cmd_run_options[] =
 	"  --intercept=site|all   patch system-call sites, or trap every other call as "
@@ -28,6 +30,7 @@ const char cmd_run_options[] =
 	"  --start=WHEN           manage a process from its start (now), or when it has "
 	"this\n"
 	"                         much new memory (SIZE; auto: 2m)\n"
+	"  --cow-stacks=N         sample one write in N to shared pages, or off\n"
 	"  --min-own=SIZE         page only areas of at least SIZE bytes (k, m, g)\n"
 	"  --verify-at-exit FILE  append a line to FILE when a process ends\n"
 	"  --quiet                say nothing about running with less\n"
@@ -41,6 +44,7 @@ enum {
 	OPT_POOL,
 	OPT_COW,
 	OPT_START,
+	OPT_COW_STACKS,
 	OPT_VERIFY,
 	OPT_QUIET,
 };
@@ -52,6 +56,7 @@ static const struct option options[] = {
 	{ "start", required_argument, NULL, OPT_START },
 	{ "pool", required_argument, NULL, OPT_POOL },
 	{ "cow", required_argument, NULL, OPT_COW },
+	{ "cow-stacks", required_argument, NULL, OPT_COW_STACKS },
 	{ "min-own", required_argument, NULL, OPT_MIN_OWN },
 	{ "verify-at-exit", required_argument, NULL, OPT_VERIFY },
 	{ "quiet", no_argument, NULL, OPT_QUIET },
@@ -92,6 +97,23 @@ static int set_fault_around(const char *value)
 				 "to %d, auto or off",
 				 value, FAULT_AROUND_MAX);
 	return set_env("SHADOWMM_FAULT_AROUND", value);
+}
+
+static int set_cow_stacks(const char *value)
+{
+	char *end;
+	unsigned long n = strspn(value, "0123456789") ? strtoul(value, &end, 10) : 0;
+
+	if (!strcmp(value, "off"))
+		return set_env("SHADOWMM_COW_STACKS", "0");
+	if (n < 1 || n > COW_STACKS_MAX || *end)
+		return cli_usage("run: --cow-stacks: %s: not a number of writes: give 1 "
+				 "to %d, or off",
+				 value, COW_STACKS_MAX);
+	/* --cow=kernel after it wins. */
+	if (setenv("SHADOWMM_COW", "own", 0))
+		return CLI_RUN_SELF;
+	return set_env("SHADOWMM_COW_STACKS", value);
 }
 
 /* Bytes, with an optional k, m or g. False: malformed or too large. */
@@ -179,6 +201,8 @@ static int set_option(int opt, char **argv)
 		return set_choice("policy", "SHADOWMM_POLICY", optarg, "own", "track");
 	case OPT_COW:
 		return set_choice("cow", "SHADOWMM_COW", optarg, "own", "kernel");
+	case OPT_COW_STACKS:
+		return set_cow_stacks(optarg);
 	case OPT_FAULT_AROUND:
 		return set_fault_around(optarg);
 	case OPT_MIN_OWN:

@@ -10,8 +10,15 @@ shadowmm_SOURCES = tools/shadowmm/main.c tools/shadowmm/cli.h \
 	tools/shadowmm/pages.c tools/shadowmm/pages.h tools/shadowmm/cmd_rmap.c \
 	tools/shadowmm/shared.c tools/shadowmm/shared.h tools/shadowmm/cmd_shared.c \
 	tools/shadowmm/cmd_cow.c tools/shadowmm/slab.c tools/shadowmm/cmd_slabinfo.c \
-	tools/shadowmm/cmd_slabtop.c \
+	tools/shadowmm/cmd_slabtop.c tools/shadowmm/stacks.c tools/shadowmm/stacks.h \
+	tools/shadowmm/text.c \
 	tools/shadowmm/cmd_check.c tools/shadowmm/cmd_help.c
 shadowmm_CPPFLAGS = $(AM_CPPFLAGS) -DLIBDIR='"$(libdir)"'
-shadowmm_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
-shadowmm_LDADD = $(JANSSON_LIBS)
+shadowmm_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(LIBDW_CFLAGS)
+shadowmm_LDADD = $(JANSSON_LIBS) $(LIBDW_LIBS)
+if HAVE_LIBDW
+shadowmm_SOURCES += tools/shadowmm/unwind.c
+else
+shadowmm_SOURCES += tools/shadowmm/unwind_none.c
+endif
+EXTRA_DIST += tools/shadowmm/unwind.c tools/shadowmm/unwind_none.c
