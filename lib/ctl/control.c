@@ -15,6 +15,7 @@
 #include "lib/mm/mm.h"
 #include "lib/sys/clone.h"
 #include "lib/sys/procmaps.h"
+#include "lib/sys/procstat.h"
 #include "lib/sys/sys.h"
 #include "lib/sys/uffd.h"
 #include "lib/sys/usermem.h"
@@ -78,20 +79,17 @@ static unsigned long library_of(int pid, const struct area_desc *own)
 	return find_area(path, 0, &d) ? d.start : 0;
 }
 
+/* 0 if there is no such process. Control task: its own stack. */
 static int parent_of(int pid)
 {
-	char path[32], line[512];
+	char path[32], buf[512];
 	const char *p;
 	struct fmt f;
 
 	fmt_init(&f, path, sizeof(path));
 	fmt_printf(&f, "/proc/%d/stat", pid);
-	read_line(path, line, sizeof(line));
-	p = strrchr(line, ')'); /* ") S 123 " */
-	if (!p || strlen(p) < 5)
-		return 0;
-	p += 4;
-	return (int)parse_ulong(&p, 10);
+	p = procstat_field(path, PROCSTAT_PARENT, buf, sizeof(buf));
+	return p ? (int)parse_ulong(&p, 10) : 0;
 }
 
 /* In another process, at the place where ours is; it is its library's data. */

@@ -7,11 +7,11 @@
 #include "lib/base/fmt.h"
 #include "lib/base/string.h"
 #include "lib/fault/internal.h"
+#include "lib/sys/procstat.h"
 #include "lib/sys/sys.h"
 
 #define LOOK_EVERY	  32 /* faults of one thread */
 #define LOOK_EVERY_THREAD 8  /* faults, if they come from another thread */
-#define FIELD_PROCESSOR	  39 /* of /proc/PID/stat, from 1 (proc(5)) */
 #define MAX_CPUS	  1024
 
 void place_init(struct place *p)
@@ -19,27 +19,16 @@ void place_init(struct place *p)
 	*p = (struct place){ .cpu = -1, .faults = LOOK_EVERY - 1 };
 }
 
-/* The processor that thread @tid ran on last, or -1. */
+/* The processor that thread @tid ran on last, or -1. Fault task: its own stack. */
 static int processor_of(const struct engine *e, u32 tid)
 {
-	char buf[512];
+	char path[40], buf[512];
 	const char *s;
 	struct fmt f;
-	long fd, n;
 
-	fmt_init(&f, buf, sizeof(buf));
+	fmt_init(&f, path, sizeof(path));
 	fmt_printf(&f, "/proc/%d/task/%u/stat", e->owner, tid);
-	fd = sys_open(buf, O_RDONLY | O_CLOEXEC, 0);
-	if (fd < 0)
-		return -1;
-	n = sys_read(fd, buf, sizeof(buf) - 1);
-	sys_close(fd);
-	buf[n > 0 ? n : 0] = '\0';
-	s = strrchr(buf, ')');
-	for (int field = 2; s && field < FIELD_PROCESSOR; field++) {
-		s = strchr(s, ' ');
-		s = s ? s + 1 : NULL;
-	}
+	s = procstat_field(path, PROCSTAT_PROCESSOR, buf, sizeof(buf));
 	return s ? (int)parse_ulong(&s, 10) : -1;
 }
 

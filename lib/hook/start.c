@@ -12,6 +12,7 @@
 #include "lib/hook/sud.h"
 #include "lib/hook/table.h"
 #include "lib/sys/procmaps.h"
+#include "lib/sys/procstat.h"
 #include "lib/sys/sys.h"
 
 #ifndef PR_GET_MEMORY_MERGE
@@ -72,29 +73,20 @@ void start_symbols(char **envp)
 	read_auxv(envp);
 }
 
-/* The fields of /proc/self/stat that no call told us (proc(5), numbers from 1). */
+/* The fields of /proc/self/stat that no call told us. Constructor, and a wake task: one
+ * thread, so the buffer is static, the stack may be small. */
 static void read_stat_fields(struct mm_struct *mm)
 {
 	static char buf[1024];
 	unsigned long field[52] = { 0 };
-	long fd = sys_open("/proc/self/stat", O_RDONLY | O_CLOEXEC, 0), n;
-	const char *p;
+	const char *p = procstat_read("/proc/self/stat", buf, sizeof(buf));
 
-	if (fd < 0)
+	if (!buf[0])
 		return;
-	n = sys_read(fd, buf, sizeof(buf) - 1);
-	sys_close(fd);
-	buf[n > 0 ? n : 0] = '\0';
-	p = strrchr(buf, ')');
-	for (int i = 3; p && *p && i < 52; i++) {
-		p = strchr(p, ' ');
-		if (!p)
-			break;
-		p++;
-		field[i] = parse_ulong(&p, 10);
-		if (*p == '-' || (*p >= 'A' && *p <= 'Z'))
-			while (*p && *p != ' ')
-				p++;
+	for (int i = 3; p && i < 52; i++) {
+		p = procstat_next(p);
+		if (p)
+			field[i] = parse_ulong(&p, 10);
 	}
 	mm->start_code = field[26];
 	mm->end_code = field[27];

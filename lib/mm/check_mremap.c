@@ -9,6 +9,7 @@ struct remap {
 	unsigned long addr, old_len, new_len, flags, new_addr;
 	struct vm_area_struct *vma; /* the area that contains @addr */
 	unsigned long total, data;  /* pages, as the call goes along */
+	unsigned long cut;	    /* bytes of the range that went before the move */
 	bool unmapped;		    /* areas have gone: their number is a guess */
 };
 
@@ -149,10 +150,11 @@ static long set_new_addr(struct remap *r)
 	return 0;
 }
 
-/* prep_move_vma(), vrm_calc_charge() */
+/* prep_move_vma(), vrm_calc_charge(). What was cut off is charged like what is added:
+ * shrink_vma() leaves vrm->delta as it was. */
 static long check_move(const struct remap *r)
 {
-	unsigned long most = r->env->lim->max_map_count, charge = delta(r);
+	unsigned long most = r->env->lim->max_map_count, charge = delta(r) + r->cut;
 	long ret;
 
 	if (r->env->mm->map_count + 2 >= most - 3)
@@ -185,6 +187,7 @@ static long mremap_to(struct remap *r)
 		ret = unmap_range(r, r->addr + r->new_len, delta(r));
 		if (ret)
 			return ret;
+		r->cut = delta(r);
 		r->old_len = r->new_len;
 	}
 	if (r->flags & MREMAP_DONTUNMAP &&

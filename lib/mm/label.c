@@ -9,6 +9,33 @@
 #include "lib/base/string.h"
 #include "lib/mm/vma.h"
 
+/* --- areas of a range --------------------------------------------------------------- */
+
+/* [from, to): what of the area last returned lies in the range, which ends at @end. */
+struct part {
+	unsigned long from, to, end;
+};
+
+/* False: the range is none, or there is no memory for the change. */
+static bool parts_begin(struct part *p, struct vma_txn *t, struct mm_struct *mm,
+			unsigned long start, unsigned long len)
+{
+	*p = (struct part){ .to = start, .end = range_end(start, len) };
+	return !(start & ~PAGE_MASK) && p->end > start && txn_begin(t, mm, start, p->end);
+}
+
+/* The next area, found by address: the one before may have been split or merged. */
+static struct vm_area_struct *next_part(struct part *p, struct vma_txn *t)
+{
+	struct vm_area_struct *vma = p->to < p->end ? txn_find(t, p->to) : NULL;
+
+	if (!vma || vma->vm_start >= p->end)
+		return NULL;
+	p->from = max(p->to, vma->vm_start);
+	p->to = min(p->end, vma->vm_end);
+	return vma;
+}
+
 /* --- names ------------------------------------------------------------------------- */
 
 static bool same_name(const struct vma_file *a, const struct vma_file *b)
@@ -24,23 +51,20 @@ static bool is_anon_shmem(const struct vm_area_struct *vma)
 }
 
 /* madvise_update_vma(). @name: by the kind of area, without and with a file. */
-static void rename_areas(struct vma_txn *t, unsigned long start, unsigned long end,
+static void rename_areas(struct vma_txn *t, struct part *p,
 			 struct vma_file *const name[2])
 {
 	struct vm_area_struct *vma;
 	int edges;
 
-	for (unsigned long p = start;
-	     p < end && (vma = txn_find(t, p)) && vma->vm_start < end;) {
-		unsigned long from = max(p, vma->vm_start);
+	while ((vma = next_part(p, t))) {
 		struct vma_file *want = name[vma->vm_file != NULL];
 
 		if (vma->vm_file && !is_anon_shmem(vma))
 			return; /* EBADF: what came before has its name */
-		p = min(end, vma->vm_end);
 		if (same_name(vma->anon_name, want))
 			continue;
-		vma = vma_cut(t, vma, from, p, false, &edges);
+		vma = vma_cut(t, vma, p->from, p->to, false, &edges);
 		vma_set_anon_name(t, vma, want);
 		vma_merge(t, vma, edges);
 	}
@@ -60,18 +84,18 @@ static struct vma_file *label(struct mm_struct *mm, const char *prefix, const ch
 void mm_set_anon_name(struct mm_struct *mm, unsigned long start, unsigned long len,
 		      const char *name)
 {
-	unsigned long end = range_end(start, len);
 	struct vma_file *file[2] = { NULL, NULL };
 	struct vma_txn t;
+	struct part p;
 
-	if (start & ~PAGE_MASK || end <= start || !txn_begin(&t, mm, start, end))
+	if (!parts_begin(&p, &t, mm, start, len))
 		return;
 	if (name) {
 		file[0] = label(mm, "[anon:", name);
 		file[1] = label(mm, "[anon_shmem:", name);
 	}
 	if (!name || (file[0] && file[1]))
-		rename_areas(&t, start, end, file);
+		rename_areas(&t, &p, file);
 	for (int i = 0; i < 2; i++)
 		if (file[i])
 			vma_file_put(mm, file[i]);
@@ -116,42 +140,34 @@ static void mbind_range(struct vma_txn *t, struct vm_area_struct *vma,
 
 void mm_mbind(struct mm_struct *mm, unsigned long start, unsigned long len, u32 mpol)
 {
-	unsigned long end = range_end(start, len);
 	struct vm_area_struct *vma;
 	struct vma_txn t;
+	struct part p;
 
-	if (start & ~PAGE_MASK || end <= start || !txn_begin(&t, mm, start, end))
+	if (!parts_begin(&p, &t, mm, start, len))
 		return;
-	for (unsigned long p = start;
-	     p < end && (vma = txn_find(&t, p)) && vma->vm_start < end;) {
-		unsigned long from = max(p, vma->vm_start);
-
-		p = min(end, vma->vm_end);
-		mbind_range(&t, vma, from, p, mpol);
-	}
+	while ((vma = next_part(&p, &t)))
+		mbind_range(&t, vma, p.from, p.to, mpol);
 	txn_commit(&t);
 }
 
 void mm_set_home_node(struct mm_struct *mm, unsigned long start, unsigned long len,
 		      unsigned int node)
 {
-	unsigned long end = range_end(start, len);
 	struct vm_area_struct *vma;
 	struct vma_txn t;
+	struct part p;
 
-	if (start & ~PAGE_MASK || end <= start || !txn_begin(&t, mm, start, end))
+	if (!parts_begin(&p, &t, mm, start, len))
 		return;
-	for (unsigned long p = start;
-	     p < end && (vma = txn_find(&t, p)) && vma->vm_start < end;) {
-		unsigned long from = max(p, vma->vm_start);
+	while ((vma = next_part(&p, &t))) {
 		unsigned int mode = vma->mpol & MPOL_MODE_BITS;
 
-		p = min(end, vma->vm_end);
 		if (!vma->mpol)
 			continue;
 		if (mode != MPOL_BIND && mode != MPOL_PREFERRED_MANY)
 			break; /* EOPNOTSUPP */
-		mbind_range(&t, vma, from, p,
+		mbind_range(&t, vma, p.from, p.to,
 			    (vma->mpol & ~MPOL_HOME_BITS) |
 				    ((node + 1) << 4 & MPOL_HOME_BITS));
 	}
@@ -163,36 +179,29 @@ void mm_set_home_node(struct mm_struct *mm, unsigned long start, unsigned long l
 /* mseal_apply() */
 void mm_mseal(struct mm_struct *mm, unsigned long start, unsigned long len)
 {
-	unsigned long end = range_end(start, len);
 	struct vm_area_struct *vma;
 	struct vma_txn t;
+	struct part p;
 
-	if (start & ~PAGE_MASK || end <= start || !txn_begin(&t, mm, start, end))
+	if (!parts_begin(&p, &t, mm, start, len))
 		return;
-	for (unsigned long p = start;
-	     p < end && (vma = txn_find(&t, p)) && vma->vm_start < end;) {
-		unsigned long from = max(p, vma->vm_start);
-
-		p = min(end, vma->vm_end);
+	while ((vma = next_part(&p, &t)))
 		if (!(vma->vm_flags & VM_SEALED))
-			vma_modify(&t, vma, from, p, vma->vm_flags | VM_SEALED,
+			vma_modify(&t, vma, p.from, p.to, vma->vm_flags | VM_SEALED,
 				   vma->known);
-	}
 	txn_commit(&t);
 }
 
 /* madvise_guard_install(): the whole area is marked, and has an anon_vma from now on. */
 void mm_guard_install(struct mm_struct *mm, unsigned long start, unsigned long len)
 {
-	unsigned long end = range_end(start, len);
 	struct vm_area_struct *vma;
 	struct vma_txn t;
+	struct part p;
 
-	if (start & ~PAGE_MASK || end <= start || !txn_begin(&t, mm, start, end))
+	if (!parts_begin(&p, &t, mm, start, len))
 		return;
-	for (unsigned long p = start;
-	     p < end && (vma = txn_find(&t, p)) && vma->vm_start < end;) {
-		p = vma->vm_end;
+	while ((vma = next_part(&p, &t))) {
 		if (vma->vm_flags & (VM_SPECIAL | VM_HUGETLB | VM_LOCKED))
 			break; /* EINVAL */
 		vma = vma_edit(&t, vma);

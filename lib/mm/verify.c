@@ -163,6 +163,18 @@ static void adopt_start(struct mm_verify *v, struct vm_area_struct *vma,
 }
 
 /*
+ * What MREMAP_DONTUNMAP unlocked that we believe in, the kernel goes on counting; that it
+ * did is plain only if the merge was a guess. Where we had seen two areas, or are not
+ * sure of their flags, it was a mlock() or munlock() of which we know too little.
+ */
+static bool unlocked_by_mremap(const struct vm_area_struct *left,
+			       const struct vm_area_struct *right)
+{
+	return right->inexact & VMA_INEXACT_START &&
+	       !((left->known | right->known) & VMA_UNSURE_FLAGS);
+}
+
+/*
  * The kernel has one area where we have two. What it does to whole areas it has then done
  * to both: ended a registration (registering twice is harmless), or unlocked the source
  * of MREMAP_DONTUNMAP. So where we believe in half of it we do not believe in any.
@@ -173,14 +185,20 @@ static void adopt_merge(struct mm_verify *v, struct vm_area_struct *left,
 	const unsigned long whole = VM_WHOLE & ~VM_UFFD_OTHER;
 	unsigned long both = left->vm_flags & right->vm_flags & whole, lost = 0;
 	struct vm_area_struct *vma;
+	u8 known = 0;
 	struct vma_txn t;
 
 	if (!verify_begin(v, &t))
 		return;
-	if ((left->vm_flags ^ right->vm_flags) & VM_LOCKED)
-		lost = vma_pages(left->vm_flags & VM_LOCKED ? left : right);
+	if ((left->vm_flags ^ right->vm_flags) & VM_LOCKED) {
+		if (unlocked_by_mremap(left, right))
+			lost = vma_pages(left->vm_flags & VM_LOCKED ? left : right);
+		else
+			known = VMA_UNSURE_FLAGS;
+	}
 	vma = vma_join(&t, left, right);
 	vma_set_flags(&t, vma, (vma->vm_flags & ~whole) | both);
+	vma->known |= known;
 	t.mm->locked_vm += lost;
 	t.mm->locked_lost += lost;
 	vma_keep_edges(&t, vma);

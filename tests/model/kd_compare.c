@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tests/model/kd.h"
+#include "tests/model/maps.h"
 
 #define USER_END (1UL << 47) /* [vsyscall] is above */
 
@@ -70,29 +71,8 @@ static int query_next(unsigned long addr, struct area_desc *d)
 
 static void read_all(int fd)
 {
-	size_t len = 0;
-	ssize_t n;
-
-	while ((n = pread(fd, text + len, sizeof(text) - 1 - len, (off_t)len)) > 0)
-		len += (size_t)n;
-	text[len] = '\0';
-	if (n < 0 || len == sizeof(text) - 1)
+	if (!maps_read(fd, text, sizeof(text)))
 		kd_fail("cannot read /proc/self");
-}
-
-static bool parse_header(char *line, struct area_desc *d)
-{
-	char perms[5];
-	int name = 0;
-
-	if (sscanf(line, "%lx-%lx %4s %lx %x:%x %lu %n", &d->start, &d->end, perms,
-		   &d->pgoff, &d->major, &d->minor, &d->ino, &name) < 7)
-		return false;
-	d->pgoff >>= PAGE_SHIFT;
-	d->vm_flags = (perms[0] == 'r' ? VM_READ : 0) | (perms[1] == 'w' ? VM_WRITE : 0) |
-		      (perms[2] == 'x' ? VM_EXEC : 0) | (perms[3] == 's' ? VM_SHARED : 0);
-	d->name = line + name;
-	return true;
 }
 
 typedef void visit_area(void *priv, const struct area_desc *d);
@@ -105,7 +85,7 @@ static void for_each_line(visit_area *visit, void *priv)
 	read_all(kd.maps);
 	for (char *line = strtok_r(text, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save))
-		if (parse_header(line, &d) && d.start < USER_END)
+		if (maps_parse_line(line, &d) && d.start < USER_END)
 			visit(priv, &d);
 }
 
@@ -323,7 +303,7 @@ void kd_compare_smaps(void)
 	for (char *line = strtok_r(text, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save)) {
 		if (line[0] < 'A' || line[0] > 'Z')
-			parse_header(line, &d);
+			maps_parse_line(line, &d);
 		else if (!strncmp(line, "VmFlags:", 8) && d.start < USER_END)
 			compare_flags(&d, parse_vmflags(line + 8));
 	}

@@ -7,7 +7,7 @@ MODEL_TEST_SOURCES = tests/model/map.c tests/model/map.h tests/model/ops.c \
 	tests/model/ops.h tests/model/test_calls.c tests/model/test_tree.c \
 	tests/model/test_policy.c tests/model/test_fault_around.c tests/model/test_cow.c tests/model/test_verify.c tests/model/test_random.c \
 	tests/model/test_kernel.c tests/model/test_merge.c tests/model/test_memory.c \
-	tests/model/space.c tests/model/space.h \
+	tests/model/space.c tests/model/space.h tests/model/maps.c tests/model/maps.h \
 	tests/model/test_predict.c tests/model/test_errors.c \
 	tests/model/test_unmapped.c tests/model/test_anon_vma.c tests/model/test_page.c
 MODEL_STRESS_SOURCES = tests/model/stress_rcu.c
@@ -50,7 +50,7 @@ tests_model_test_model_debug_LDADD = $(CRITERION_LIBS)
 MODEL_DIFF_SOURCES = tests/model/kernel_diff.c tests/model/kd.h tests/model/kd_ops.c \
 	tests/model/kd_files.c tests/model/kd_exec.c tests/model/kd_compare.c \
 	tests/model/kd_run.c tests/model/kd_shrink.c tests/model/kd_print_c.c \
-	tests/model/ops.c tests/model/ops.h
+	tests/model/maps.c tests/model/maps.h tests/model/ops.c tests/model/ops.h
 check_PROGRAMS += tests/model/kernel_diff
 TESTS += tests/model/kernel_diff
 tests_model_kernel_diff_SOURCES = $(MODEL_DIFF_SOURCES) $(MODEL_SOURCES)

@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/model/maps.h"
 #include "tests/model/space.h"
 
 #ifndef PR_GET_MDWE
@@ -211,31 +212,8 @@ static bool area_file(void *priv, const struct vma_file *file, struct file_facts
 
 static void read_all(int fd)
 {
-	size_t len = 0;
-	ssize_t n;
-
-	do {
-		n = pread(fd, text + len, sizeof(text) - 1 - len, (off_t)len);
-		if (n < 0)
-			fail("pread");
-		len += (size_t)n;
-	} while (n);
-	text[len] = '\0';
-}
-
-static bool parse_line(char *line, struct area_desc *d)
-{
-	char perms[5];
-	int name = 0;
-
-	if (sscanf(line, "%lx-%lx %4s %lx %x:%x %lu %n", &d->start, &d->end, perms,
-		   &d->pgoff, &d->major, &d->minor, &d->ino, &name) < 7)
-		return false;
-	d->pgoff >>= PAGE_SHIFT;
-	d->vm_flags = (perms[0] == 'r' ? VM_READ : 0) | (perms[1] == 'w' ? VM_WRITE : 0) |
-		      (perms[2] == 'x' ? VM_EXEC : 0) | (perms[3] == 's' ? VM_SHARED : 0);
-	d->name = line + name;
-	return true;
+	if (!maps_read(fd, text, sizeof(text)))
+		fail("/proc/self");
 }
 
 static const struct {
@@ -288,7 +266,7 @@ static void import_smaps(struct space *s)
 	close(fd);
 	for (char *line = strtok_r(text, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save)) {
-		if (parse_line(line, &next))
+		if (maps_parse_line(line, &next))
 			d = next;
 		else if (!strncmp(line, "VmFlags:", 8) && d.start < s->lim.task_size)
 			import_area(s, &d, parse_flags(line + 8));
@@ -421,7 +399,7 @@ unsigned long space_verify(struct space *s, bool repair)
 	     line = strtok_r(NULL, "\n", &save)) {
 		struct area_desc d;
 
-		if (parse_line(line, &d) && d.start < s->lim.task_size)
+		if (maps_parse_line(line, &d) && d.start < s->lim.task_size)
 			mm_verify_area(&v, &d);
 	}
 	mm_verify_end(&v);

@@ -22,6 +22,7 @@
 
 #include "lib/mm/mm.h"
 #include "tests/model/map.h"
+#include "tests/model/maps.h"
 #include "tests/model/ops.h"
 
 #define WINDOW_BYTES (OPS_PAGES * PAGE_SIZE)
@@ -88,35 +89,6 @@ TestSuite(kernel, .init = world_open, .fini = world_close, .timeout = 60);
 
 /* --- /proc/self/smaps -------------------------------------------------------------- */
 
-static void read_maps(void)
-{
-	size_t len = 0;
-	ssize_t n;
-
-	do {
-		n = pread(w.maps, w.text + len, sizeof(w.text) - 1 - len, (off_t)len);
-		cr_assert_geq(n, 0);
-		len += (size_t)n;
-		cr_assert_lt(len, sizeof(w.text) - 1);
-	} while (n);
-	w.text[len] = '\0';
-}
-
-static bool parse_line(char *line, struct area_desc *d)
-{
-	char perms[5];
-	int name = 0;
-
-	if (sscanf(line, "%lx-%lx %4s %lx %x:%x %lu %n", &d->start, &d->end, perms,
-		   &d->pgoff, &d->major, &d->minor, &d->ino, &name) < 7)
-		return false;
-	d->pgoff >>= PAGE_SHIFT;
-	d->vm_flags = (perms[0] == 'r' ? VM_READ : 0) | (perms[1] == 'w' ? VM_WRITE : 0) |
-		      (perms[2] == 'x' ? VM_EXEC : 0) | (perms[3] == 's' ? VM_SHARED : 0);
-	d->name = line + name;
-	return true;
-}
-
 /* "VmFlags: rd wr mr" */
 static unsigned long parse_flags(const char *line)
 {
@@ -151,7 +123,7 @@ static unsigned long verify(bool repair)
 	struct mm_verify v;
 	char *save = NULL;
 
-	read_maps();
+	cr_assert(maps_read(w.maps, w.text, sizeof(w.text)));
 	mm_prepare(w.mm, 0, ~0UL);
 	mm_verify_begin(&v, w.mm);
 	v.repair = repair;
@@ -159,7 +131,7 @@ static unsigned long verify(bool repair)
 	v.all_flags = true;
 	for (char *line = strtok_r(w.text, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save)) {
-		if (parse_line(line, &next)) {
+		if (maps_parse_line(line, &next)) {
 			d = next;
 			continue;
 		}

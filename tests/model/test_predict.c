@@ -5,10 +5,12 @@
  * the model is told. One wrong prediction ends the run.
  *
  *	SMM_OPS=n	calls per child; there are four
- *	SMM_SEED=n	of the first; under `setarch -R` the addresses are the same again
+ *	SMM_SEED=n	of the first
  *	SMM_EVERY=1	compare the maps after every call, not after every 64th
  *	SMM_TRACE=1	print every call
- *	SMM_ASLR=1	a new layout of the address space with every run
+ *
+ * A seed means the same calls only in the same address space, and that is a new one with
+ * every run; the last line says which. `setarch -R` gives all runs the same.
  *
  * Left out: what might make too much memory present or take this program's own away, and
  * mlock() with more than 8 TiB mapped, which the kernel counts in an int (mlock_fixup()).
@@ -21,7 +23,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/personality.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -883,24 +884,12 @@ static int run(void *arg)
 	while (w.done < r->ops && !ret)
 		ret = step();
 	fprintf(stderr,
-		"predict: seed %#lx: %lu calls, %lu refused, %lu unsure, %lu resets%s\n",
-		r->seed, w.done, w.errors, w.unsure, w.resets, ret ? ": FAILED" : "");
+		"predict: seed %#lx: %lu calls, %lu refused, %lu unsure, %lu resets; "
+		"layout: code %lx break %lx base %lx stack %lx%s\n",
+		r->seed, w.done, w.errors, w.unsure, w.resets, w.s.mm->start_code,
+		w.first_brk, w.s.lim.mmap_base, w.s.mm->start_stack,
+		ret ? ": FAILED" : "");
 	return ret;
-}
-
-/*
- * A seed means the same calls only in the same address space: without this one cannot
- * repeat a failure. Before anything else runs; the test program is started once more.
- */
-static void __attribute__((constructor)) fix_layout(int argc, char **argv)
-{
-	int now = personality(0xffffffff);
-
-	(void)argc;
-	if (now == -1 || now & ADDR_NO_RANDOMIZE || getenv("SMM_ASLR") ||
-	    personality((unsigned int)now | ADDR_NO_RANDOMIZE) == -1)
-		return;
-	execv("/proc/self/exe", argv);
 }
 
 Test(predict, random_calls, .timeout = 600)

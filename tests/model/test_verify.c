@@ -336,6 +336,45 @@ Test(verify, a_list_out_of_order_harms_nothing)
 	}
 }
 
+/* --- the counter of locked pages ---------------------------------------------------- */
+
+/* The kernel had not stopped counting them: nobody moved them anywhere. */
+Test(verify, a_merge_of_what_an_unheard_call_locked_loses_no_pages)
+{
+	struct mm_verify v;
+
+	map_draw(mm, "LLAA");
+	v = against("AAAA", true);
+	cr_expect_eq(v.differences, 1);
+	cr_expect_eq(mm->locked_vm, 0);
+	cr_expect_eq(mm->locked_lost, 0);
+	cr_expect(find_vma(mm, AT(0))->known & VMA_UNSURE_FLAGS);
+}
+
+Test(verify, a_lock_that_failed_where_flags_are_a_guess_loses_no_pages)
+{
+	map_draw(mm, "AAAAAA");
+	mm_doubt_flags(mm, AT(0), PAGES(6));
+	mm_mlock(mm, AT(2), PAGES(2), VM_LOCKED);
+	against("AAAAAA", true);
+	cr_expect_eq(mm->locked_vm, 0);
+	cr_expect_eq(mm->locked_lost, 0);
+}
+
+/* The copy may have merged with what stays: then the kernel unlocked both. */
+Test(verify, a_merge_that_mremap_guessed_loses_what_was_believed_locked)
+{
+	map_draw(mm, "LLLL");
+	mm_set_uffd(mm, AT(0), AT(4), true);
+	mm_set_uffd(mm, AT(0), AT(4), false);
+	mm_mremap(mm, AT(0), PAGES(2), AT(4), PAGES(2),
+		  MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
+	cr_expect_eq(mm->locked_lost, 4);
+	against("AAAAAA", true);
+	cr_expect_eq(mm->locked_vm, 6);
+	cr_expect_eq(mm->locked_lost, 6);
+}
+
 /* --- all flags --------------------------------------------------------------------- */
 
 /* One area of smaps over the columns; @flags: VmFlags. */
