@@ -214,7 +214,7 @@ static void fault_loop(struct engine *e)
 
 	place_init(&t.place);
 	for (;;) {
-		long n = sys_read(e->uffd, t.msg, sizeof(t.msg));
+		long n = place_read(&t.place, e->uffd, t.msg, sizeof(t.msg));
 
 		t.next = 0;
 		t.nr = n > 0 ? (size_t)n / sizeof(t.msg[0]) : 0;

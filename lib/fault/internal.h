@@ -29,10 +29,16 @@ struct place {
 	int cpu;     /* we are bound to it; -1: not bound */
 	u32 tid;     /* of the thread that was looked at last */
 	u32 faults;  /* since then */
+	u32 moves;   /* times in a row that it had moved away from us */
+	u32 spin;    /* faults for which it pays to wait awake */
+	u32 missed;  /* times in a row that it did not */
 	bool failed; /* no way to find out, or to be bound */
 };
 
 void place_init(struct place *p);
+/* Events from @fd as read(2) would give them, after waiting awake for a moment if that
+ * has paid lately. */
+long place_read(struct place *p, int fd, void *buf, size_t size);
 /* Thread @tid has faulted. */
 void place_follow(struct place *p, const struct engine *e, u32 tid);
 

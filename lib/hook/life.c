@@ -148,8 +148,8 @@ void engine_stop(void)
 		engine_ready(e);
 	if (!e->ctl_pid)
 		return;
-	/* We may be killed ourselves before the end of this: then smm-ctl is gone, who else
-	 * would remove it. */
+	/* We may be killed ourselves before the end of this: then smm-ctl is gone, who
+	 * else would remove it. */
 	if (READ_ONCE(e->state) != ENGINE_STARTING)
 		socket_unlink(e);
 	/* Before the kills: who sees the other die must know that it was wanted. */

@@ -59,6 +59,8 @@ sys_call6(long nr, unsigned long a, unsigned long b, unsigned long c, unsigned l
 #define sys_open(path, flags, mode) sys_openat(AT_FDCWD, path, flags, mode)
 #define sys_close(fd)		    sys_call1(__NR_close, fd)
 #define sys_read(fd, buf, n)	    sys_call3(__NR_read, fd, buf, n)
+#define sys_preadv2(fd, iov, n, flags) \
+	sys_call6(__NR_preadv2, fd, SYS_ARG_(iov), n, -1, -1, flags)
 #define sys_write(fd, buf, n)	    sys_call3(__NR_write, fd, buf, n)
 #define sys_pwrite(fd, buf, n, off) sys_call4(__NR_pwrite64, fd, buf, n, off)
 #define sys_pread(fd, buf, n, off)  sys_call4(__NR_pread64, fd, buf, n, off)
