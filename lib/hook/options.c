@@ -8,9 +8,10 @@
 #include "lib/hook/state.h"
 #include "lib/sys/sys.h"
 
-#define DEFAULT_MIN_OWN (128UL << 10) /* glibc's threshold for mapping an allocation */
+#define DEFAULT_MIN_OWN (1UL << 20) /* less does not repay its registration and faults \
+				     */
 
-#define WAKE_AT		(2UL << 20)
+#define WAKE_AT (2UL << 20)
 
 static bool any_of_ours __start_data; /* the environment has a SHADOWMM_* at all */
 
