@@ -26,13 +26,14 @@ void pool_stop(struct engine *e);
 
 /* Where the fault task runs: on the processor of the thread that faults. */
 struct place {
-	int cpu;     /* we are bound to it; -1: not bound */
-	u32 tid;     /* of the thread that was looked at last */
-	u32 faults;  /* since then */
-	u32 moves;   /* times in a row that it had moved away from us */
-	u32 spin;    /* faults for which it pays to wait awake */
-	u32 missed;  /* times in a row that it did not */
-	bool failed; /* no way to find out, or to be bound */
+	int cpu;      /* we are bound to it; -1: not bound */
+	u32 tid;      /* of the thread that was looked at last */
+	u32 faults;   /* since then */
+	u32 moves;    /* times in a row that it had moved away from us */
+	u32 patience; /* as many make us wait awake; doubled whenever that did not pay */
+	u32 spin;     /* faults for which it pays to wait awake */
+	u32 missed;   /* times in a row that it did not */
+	bool failed;  /* no way to find out, or to be bound */
 };
 
 void place_init(struct place *p);

@@ -21,14 +21,15 @@
 #define LOOK_EVERY	  32 /* faults of one thread */
 #define LOOK_EVERY_THREAD 8  /* faults, if they come from another thread */
 #define MAX_CPUS	  1024
-#define MOVES		  2	/* in a row: it will always move */
+#define MOVES		  2 /* in a row: it will always move */
+#define MOVES_MAX	  4096
 #define SPIN_FAULTS	  16384 /* before we try again to run where it does */
 #define SPIN_READS	  128	/* 40 us; waking up takes as long */
 #define SPIN_MISSES	  16	/* in a row: faults are too rare for it */
 
 void place_init(struct place *p)
 {
-	*p = (struct place){ .cpu = -1, .faults = LOOK_EVERY - 1 };
+	*p = (struct place){ .cpu = -1, .faults = LOOK_EVERY - 1, .patience = MOVES };
 }
 
 /* The processor that thread @tid ran on last, or -1. Fault task: its own stack. */
@@ -79,8 +80,10 @@ long place_read(struct place *p, int fd, void *buf, size_t size)
 		return n;
 	}
 	/* -EOPNOTSUPP: a kernel before 6.10 */
-	if (p->spin && (n != -EAGAIN || ++p->missed == SPIN_MISSES))
+	if (p->spin && (n != -EAGAIN || ++p->missed == SPIN_MISSES)) {
 		p->spin = p->missed = p->moves = 0;
+		p->patience = min(2 * p->patience, (u32)MOVES_MAX);
+	}
 	return sys_read(fd, buf, size);
 }
 
@@ -99,7 +102,7 @@ void place_follow(struct place *p, const struct engine *e, u32 tid)
 	cpu = processor_of(e, tid);
 	/* Threads that take turns need the other processor for themselves. */
 	p->moves = cpu != p->cpu && p->cpu >= 0 && same ? p->moves + 1 : 0;
-	if (p->moves == MOVES)
+	if (p->moves >= p->patience)
 		p->spin = SPIN_FAULTS;
 	else if (cpu != p->cpu && cpu >= 0)
 		bind_to(p, cpu);

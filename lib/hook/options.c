@@ -8,8 +8,9 @@
 #include "lib/hook/state.h"
 #include "lib/sys/sys.h"
 
-#define DEFAULT_MIN_OWN (1UL << 20) /* less does not repay its registration and faults \
-				     */
+#define DEFAULT_MIN_OWN                                                \
+	(1UL << 20) /* less does not repay its registration and faults \
+		     */
 
 #define WAKE_AT (2UL << 20)
 
