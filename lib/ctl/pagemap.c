@@ -6,34 +6,17 @@
  * on the terabytes that a sanitizer or Java reserves. Older kernels need one 8-byte
  * entry per page of address space; there a budget keeps a request short.
  */
-#include <linux/ioctl.h>
-
 #include "lib/base/string.h"
 #include "lib/ctl/internal.h"
+#include "lib/sys/pagemap.h"
 #include "lib/sys/sys.h"
 
-/* include/uapi/linux/fs.h, absent from the headers of 6.1 */
-struct smm_page_region {
-	u64 start, end, categories;
-};
-
-struct smm_pm_scan_arg {
-	u64 size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	u64 category_inverted, category_mask, category_anyof_mask, return_mask;
-};
-
-#define SMM_PAGEMAP_SCAN    _IOWR('f', 16, struct smm_pm_scan_arg)
-#define SMM_PAGE_IS_PRESENT (1 << 3)
-#define SMM_PAGE_IS_SWAPPED (1 << 4)
-
-#define PM_PRESENT	    (1ULL << 63)
-#define PM_SWAP		    (1ULL << 62)
-#define PM_BUDGET	    (4UL << 20) /* pages: 32 MiB of entries */
+#define PM_BUDGET (4UL << 20) /* pages: 32 MiB of entries */
 
 void pagemap_open(struct pagemap *p, union ctl_scratch *scratch)
 {
 	/* Fails when the program made itself undumpable: the file is root's then. */
-	p->fd = (int)sys_open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0);
+	p->fd = pagemap_open_self();
 	p->no_scan = false;
 	p->budget = PM_BUDGET;
 	p->words = scratch->words;
@@ -50,20 +33,20 @@ void pagemap_close(struct pagemap *p)
 static long pagemap_scan(struct pagemap *p, unsigned long start, unsigned long end,
 			 u64 what, pagemap_func *func, void *arg)
 {
-	const struct smm_page_region *region = (void *)p->words;
-	struct smm_pm_scan_arg scan = {
+	const struct page_region *region = (void *)p->words;
+	struct pm_scan_arg scan = {
 		.size = sizeof(scan),
 		.start = start,
 		.end = end,
 		.vec = (u64)(uintptr_t)p->words,
 		.vec_len = p->nr_words * sizeof(u64) / sizeof(*region),
-		.category_anyof_mask = (what & PM_PRESENT ? SMM_PAGE_IS_PRESENT : 0) |
-				       (what & PM_SWAP ? SMM_PAGE_IS_SWAPPED : 0),
-		.return_mask = SMM_PAGE_IS_PRESENT,
+		.category_anyof_mask = (what & PM_PRESENT ? PAGE_IS_PRESENT : 0) |
+				       (what & PM_SWAP ? PAGE_IS_SWAPPED : 0),
+		.return_mask = PAGE_IS_PRESENT,
 	};
 
 	while (scan.start < end) {
-		long n = sys_ioctl(p->fd, SMM_PAGEMAP_SCAN, &scan);
+		long n = sys_ioctl(p->fd, PAGEMAP_SCAN, &scan);
 
 		if (n < 0)
 			return n;

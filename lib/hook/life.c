@@ -182,20 +182,24 @@ void engine_retire(const char *why)
 
 #define SPINS_BEFORE_SLEEP 200
 
+bool run_aside(void *stack_top, void (*fn)(void *arg), void *arg)
+{
+	long pid = sys_clone_task(CLONE_VM | CLONE_VFORK, stack_top, NULL, NULL, fn, arg);
+
+	while (pid > 0 && sys_wait4(pid, NULL, __WALL) == -EINTR)
+		;
+	return pid > 0;
+}
+
 /* Not for a program that must not find a child it does not know of. */
 static long request_without_engine(struct engine *e)
 {
-	long pid;
-
 	if (smm.retired || smm.pidns_changed || !engine_is_ours() ||
 	    (e->request.op != ENGINE_RESYNC && e->request.op != ENGINE_IMPORT))
 		return -ESRCH;
 	e->request.result = -ESRCH;
-	pid = sys_clone_task(CLONE_VM | CLONE_VFORK,
-			     e->stack_service + sizeof(e->stack_service), NULL, NULL,
-			     smm.serve_without_engine, e);
-	while (pid > 0 && sys_wait4(pid, NULL, __WALL) == -EINTR)
-		;
+	run_aside(e->stack_service + sizeof(e->stack_service), smm.serve_without_engine,
+		  e);
 	return e->request.result;
 }
 

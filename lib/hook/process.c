@@ -90,14 +90,10 @@ static void verify_task(void *engine)
 static void verify_at_exit(void)
 {
 	static char stack[48 * 1024] __attribute__((aligned(64)));
-	long pid;
 
 	if (!smm.engine.opt.verify_at_exit[0])
 		return;
-	pid = sys_clone_task(CLONE_VM | CLONE_VFORK, stack + sizeof(stack), NULL, NULL,
-			     verify_task, &smm.engine);
-	while (pid > 0 && sys_wait4(pid, NULL, __WALL) == -EINTR)
-		;
+	run_aside(stack + sizeof(stack), verify_task, &smm.engine);
 }
 
 /*

@@ -17,7 +17,6 @@
 #include <asm/stat.h>
 #include <linux/mman.h>
 #include <linux/seccomp.h>
-#include <linux/wait.h>
 
 #include "lib/base/fmt.h"
 #include "lib/base/string.h"
@@ -25,7 +24,6 @@
 #include "lib/hook/start.h"
 #include "lib/hook/state.h"
 #include "lib/hook/table.h"
-#include "lib/sys/clone.h"
 #include "lib/sys/sys.h"
 #include "lib/sys/usermem.h"
 
@@ -55,27 +53,13 @@ static bool may_wake(int nr)
 	}
 }
 
-static void say_asleep(void)
-{
-	char line[160];
-	struct fmt f;
-
-	if (!smm.engine.opt.verbose)
-		return;
-	fmt_init(&f, line, sizeof(line));
-	fmt_printf(&f,
-		   "shadowmm: process %d: sleeps until it has %lu KiB of new memory, %lu "
-		   "call sites patched\n",
-		   smm.engine.owner, smm.engine.opt.wake_at >> 10, smm.stat.sites);
-	sys_write(2, f.buf, f.len);
-}
-
 bool sleep_start(void)
 {
 	if (!smm.engine.opt.wake_at || !start_sleeping(may_wake))
 		return false;
 	smm.engine.asleep = true;
-	say_asleep();
+	start_say("sleeps until it has %lu KiB of new memory, %lu call sites patched",
+		  smm.engine.opt.wake_at >> 10, smm.stat.sites);
 	return true;
 }
 
@@ -106,20 +90,12 @@ static bool pidns_prepared(void)
 	       own.st_ino != children.st_ino;
 }
 
-/*
- * In a task with a descriptor table of its own, so that the program sees no number taken,
- * and with a stack of ours, since the caller's may be a small one.
- */
 static bool wake_model(void)
 {
 	struct engine *e = &smm.engine;
 	bool ok = false;
-	long pid = sys_clone_task(CLONE_VM | CLONE_VFORK,
-				  e->stack_ctl + sizeof(e->stack_ctl), NULL, NULL,
-				  wake_task, &ok);
 
-	while (pid > 0 && sys_wait4(pid, NULL, __WALL) == -EINTR)
-		;
+	run_aside(e->stack_ctl + sizeof(e->stack_ctl), wake_task, &ok);
 	return ok;
 }
 

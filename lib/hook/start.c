@@ -320,18 +320,20 @@ bool start_patching(void)
 	return true;
 }
 
-static void say_what_was_found(void)
+void start_say(const char *format, ...)
 {
 	char line[160];
+	__builtin_va_list ap;
 	struct fmt f;
 
 	if (!smm.engine.opt.verbose)
 		return;
 	fmt_init(&f, line, sizeof(line));
-	fmt_printf(&f,
-		   "shadowmm: process %d: %lu areas, %lu call sites patched, %lu not\n",
-		   smm.engine.owner, smm.mm.map_count, smm.stat.sites,
-		   smm.stat.sites_refused);
+	fmt_printf(&f, "shadowmm: process %d: ", smm.engine.owner);
+	__builtin_va_start(ap, format);
+	fmt_vprintf(&f, format, ap);
+	__builtin_va_end(ap);
+	fmt_char(&f, '\n');
 	sys_write(2, f.buf, f.len);
 }
 
@@ -348,7 +350,8 @@ void start_engine(void)
 {
 	if (nproc_too_low())
 		smm.retired = "RLIMIT_NPROC leaves no room for the engine";
-	say_what_was_found();
+	start_say("%lu areas, %lu call sites patched, %lu not", smm.mm.map_count,
+		  smm.stat.sites, smm.stat.sites_refused);
 	engine_start();
 	mark_range(0, 0, MARK_STARTED);
 }

@@ -83,6 +83,13 @@ void life_unlock(void);
 bool life_lock_timeout(unsigned int ms);
 /* Caller holds both locks. Does not wait for the engine to be ready. */
 void engine_start(void);
+/*
+ * Run @fn(@arg) to its end in a task that shares our memory but has a copy of the
+ * descriptor table, and the stack that ends at @stack_top: where the caller's stack may
+ * be small and its table full or watched. The caller waits. Not in a program that must
+ * not find a child it does not know of. False: there is no such task.
+ */
+bool run_aside(void *stack_top, void (*fn)(void *arg), void *arg);
 /* End the engine and reap it. Caller holds both locks; the process is its owner. */
 void engine_stop(void);
 /* The program is about to do something that it could not, or could see, with an engine

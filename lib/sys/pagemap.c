@@ -1,22 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include <linux/ioctl.h>
-
 #include "lib/sys/pagemap.h"
 #include "lib/sys/sys.h"
-
-/* include/uapi/linux/fs.h, absent from the headers of 6.1 */
-struct page_region {
-	u64 start, end, categories;
-};
-
-struct pm_scan_arg {
-	u64 size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	u64 category_inverted, category_mask, category_anyof_mask, return_mask;
-};
-
-#define PAGEMAP_SCAN	_IOWR('f', 16, struct pm_scan_arg)
-#define PAGE_IS_PRESENT (1 << 3)
-#define PAGE_IS_PFNZERO (1 << 5)
 
 int pagemap_open_self(void)
 {

@@ -9,6 +9,7 @@ and only processes the driver's own runs created are ever killed.
 
 import ctypes
 import os
+import random
 import select
 import signal
 import socket
@@ -337,3 +338,21 @@ def terminate_cleanly():
     def stop(*_):
         raise KeyboardInterrupt
     signal.signal(signal.SIGTERM, stop)
+
+
+def begin(arguments):
+    """What the programs that run trees of processes for @arguments.seconds begin with. Their
+    seed: @arguments.seed, or one by chance; printed."""
+    if not arguments.plain and library_missing():
+        sys.exit(library_missing())
+    seed = int(arguments.seed or random.randrange(1 << 31))
+    print(f"seed {seed}, {arguments.seconds} seconds", flush=True)
+    become_subreaper()
+    terminate_cleanly()
+    return seed
+
+
+def end(results):
+    """The last line, and the exit status."""
+    print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
+    return not all(results)

@@ -13,7 +13,6 @@ usage: check_fork.py [--seconds N] [--seed N] [--plain] [-- OPTION...]
 
 import argparse
 import os
-import random
 import shutil
 import signal
 import sys
@@ -104,12 +103,7 @@ def main():
     parser.add_argument("--plain", action="store_true", help="only the test itself")
     parser.add_argument("more", nargs="*", help="options of fork_torture")
     arguments = parser.parse_args()
-    if not arguments.plain and harness.library_missing():
-        sys.exit(harness.library_missing())
-    seed = int(arguments.seed or random.randrange(1 << 31))
-    print(f"seed {seed}, {arguments.seconds} seconds", flush=True)
-    harness.become_subreaper()
-    harness.terminate_cleanly()
+    seed = harness.begin(arguments)
     legs = all_legs()[:1] if arguments.plain else all_legs()
     parts = sum(leg[3] for leg in legs)
     try:
@@ -120,8 +114,7 @@ def main():
                     for name, env, prefix, part in legs]
     finally:
         harness.kill_descendants()
-    print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
-    return not all(results)
+    return harness.end(results)
 
 
 if __name__ == "__main__":

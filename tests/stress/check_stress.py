@@ -11,7 +11,6 @@ usage: check_stress.py [--seconds N] [--seed N] [--plain]
 
 import argparse
 import os
-import random
 import sys
 import time
 
@@ -95,20 +94,14 @@ def main():
     parser.add_argument("--seed", default="")
     parser.add_argument("--plain", action="store_true")
     arguments = parser.parse_args()
-    if not arguments.plain and harness.library_missing():
-        sys.exit(harness.library_missing())
-    seed = int(arguments.seed or random.randrange(1 << 31))
-    print(f"seed {seed}, {arguments.seconds} seconds", flush=True)
-    harness.become_subreaper()
-    harness.terminate_cleanly()
+    seed = harness.begin(arguments)
     legs = LEGS[:1] if arguments.plain else LEGS
     try:
         results = [run_leg(env, max(1, arguments.seconds // len(legs)), seed, arguments.plain)
                    for env in legs]
     finally:
         harness.kill_descendants()
-    print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
-    return not all(results)
+    return harness.end(results)
 
 
 if __name__ == "__main__":
