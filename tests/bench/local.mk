@@ -38,7 +38,7 @@ tests_bench_cow_LDADD = -lpthread
 
 .PHONY: bench-memory
 bench-memory: all tests/bench/areas
-	./shadowmm run -- tests/bench/areas ./shadowmm 60000
+	./shadowmm run --min-own=0 -- tests/bench/areas ./shadowmm 60000
 
 RUN_BENCH = $(TEST_DRIVER) $(abs_top_srcdir)/tests/bench/bench.py
 .PHONY: bench bench-lookups
