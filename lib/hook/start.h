@@ -18,7 +18,7 @@ void start_symbols(char **envp);
 /* The function @name of the first image behind us that has one, or 0. Any thread. */
 unsigned long start_lookup(const char *name);
 /* With SHADOWMM_VERBOSE, a line about this process on standard error. */
-void start_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void start_say(const char *format, ...) __attribute__((format(__printf__, 1, 2)));
 /* Locks, and who we are. First of all. */
 void start_identity(void);
 /*
