@@ -34,14 +34,23 @@ static bool untouched_meanwhile(struct engine *e)
 	return seq == e->seq_at_lock && !(seq & 1);
 }
 
+/*
+ * Each area is a change of its own. What it replaces stays as long as a reader that was
+ * there before, the fault task say, and that may be taken off its processor for many
+ * changes: so what the hook reserved for one change over all areas is not enough, and
+ * we reserve again for each.
+ */
 long register_range(struct engine *e, unsigned long start, unsigned long limit)
 {
 	unsigned long end;
 	long ret = 0;
 
 	while (mm_next_to_register(e->mm, start, limit, &start, &end)) {
-		int err = uffd_register(e->uffd, start, end, e->mm->own_wp);
+		int err;
 
+		if (e->reserve(start, end - start))
+			return -ENOMEM; /* the kernel pages the rest */
+		err = uffd_register(e->uffd, start, end, e->mm->own_wp);
 		if (err) {
 			/* It may be registered in the lesser mode. */
 			uffd_unregister(e->uffd, start, end);
@@ -66,8 +75,12 @@ static long release_range(struct engine *e, unsigned long start, unsigned long l
 
 	while (start < limit) {
 		unsigned long s, t;
-		int token = mm_read_lock_engine(e->mm);
+		int token;
 
+		/* As in register_range(). If there is no memory the kernel's side goes
+		 * on: the program may be about to register the range itself. */
+		e->reserve(start, PAGE_SIZE);
+		token = mm_read_lock_engine(e->mm);
 		vma = find_vma_intersection(e->mm, start, limit);
 		s = vma ? max(vma->vm_start, start) : 0;
 		t = vma ? min(vma->vm_end, limit) : 0;
