@@ -131,7 +131,9 @@ static enum track_reason reason_at_start(const struct area_desc *d)
 
 	if (d->name[0] == '[' && !heap)
 		return TRACK_SPECIAL;
-	if (!smm.slept || !smm.engine.opt.own || holds(d, (unsigned long)&smm))
+	if (holds(d, (unsigned long)&smm))
+		return TRACK_OURS;
+	if (!smm.slept || !smm.engine.opt.own)
 		return TRACK_BEFORE_START;
 	/* What the program has made while we slept is what we woke for. */
 	if ((heap || (!d->name[0] && !d->ino)) &&
@@ -158,6 +160,24 @@ static bool import_areas(void)
 out:
 	procmaps_close(&p);
 	return ret == 0;
+}
+
+/* The linker's */
+extern char __bss_start[] __attribute__((visibility("hidden")));
+extern char _end[] __attribute__((visibility("hidden")));
+
+/*
+ * What the program maps may come to lie beside our data. The kernel would make one area
+ * of both, which we would register, and the engine would wait for itself at the first
+ * page of its stack that it has not touched yet. Areas that differ in a flag stay two.
+ */
+static void keep_apart(void)
+{
+	unsigned long start = PAGE_ALIGN((unsigned long)__bss_start);
+	unsigned long len = PAGE_ALIGN((unsigned long)_end) - start;
+
+	if (model_prepare(start, len) && !sys_madvise(start, len, MADV_DONTDUMP))
+		mm_madvise(&smm.mm, start, len, MADV_DONTDUMP);
 }
 
 #ifdef SMM_DEBUG
@@ -196,6 +216,7 @@ bool start_model(void)
 	if (!import_areas())
 		return false;
 	smm.active = true;
+	keep_apart();
 	return true;
 }
 

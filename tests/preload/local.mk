@@ -55,6 +55,9 @@ check_PROGRAMS += tests/preload/limits
 tests_preload_limits_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/madvise_kinds
 tests_preload_madvise_kinds_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/beside
+tests_preload_beside_LDADD = $(PRELOAD_LINK)
+
 check_PROGRAMS += tests/preload/map_fixed
 tests_preload_map_fixed_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/mdwe
