@@ -78,7 +78,7 @@ static bool sleep_until_wanted(struct zero_pool *p, bool has_pages)
 	long ret = 0;
 
 	__atomic_store_n(&p->bell, 0, __ATOMIC_SEQ_CST);
-	if (p->tail - READ_ONCE(p->head) >= READ_ONCE(p->want) / 2 || !READ_ONCE(p->want))
+	if (p->tail - READ_ONCE(p->head) >= min(READ_ONCE(p->want), p->most) / 2)
 		ret = sys_futex(&p->bell, FUTEX_WAIT_PRIVATE, 0,
 				has_pages ? &idle : NULL);
 	__atomic_store_n(&p->bell, 1, __ATOMIC_SEQ_CST);
