@@ -82,6 +82,7 @@ struct engine_options {
 	bool intercept_all;  /* Syscall User Dispatch */
 	unsigned int around; /* pages, 1..512; 0: adaptive */
 	unsigned long pool;  /* bytes of the pool, or POOL_AUTO; 0: none */
+	unsigned int pool_pages;  /* enum pool_pages */
 	unsigned long min_own;	  /* bytes */
 	char verify_at_exit[512]; /* path or "" */
 	u32 uid;		  /* effective, when @socket_dir was chosen */

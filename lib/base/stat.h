@@ -22,6 +22,11 @@
 	X(pool_moved, "of these, moved from the pool of zeroed pages")    \
 	X(pool_filled, "pages zeroed for the pool")                       \
 	X(pool_given_back, "of these, given back unused")                 \
+	X(huge_moved, "huge pages given to the program whole")            \
+	X(huge_filled, "huge pages zeroed for the pool")                  \
+	X(huge_given_back, "of these, given back unused")                 \
+	X(huge_missed, "faults that would have got one, and none ready")  \
+	X(huge_tables, "faults whose place has a page table already")     \
 	X(copy_exist, "pages found present when installing")              \
 	X(copy_again, "installations that had to be tried again")         \
 	X(copy_failed, "installations the kernel refused")                \

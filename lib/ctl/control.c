@@ -17,6 +17,7 @@
 #include "lib/sys/procmaps.h"
 #include "lib/sys/procstat.h"
 #include "lib/sys/sys.h"
+#include "lib/sys/thp.h"
 #include "lib/sys/uffd.h"
 #include "lib/sys/usermem.h"
 
@@ -194,6 +195,13 @@ static void read_overcommit(const struct engine *e)
 	WRITE_ONCE(e->mm->overcommit_never, mode[0] == '2');
 }
 
+/* The same: hooks want to know before the first area is advised. */
+static void read_thp(struct engine *e)
+{
+	if (e->opt.pool && e->opt.pool_pages != POOL_PAGES_4K)
+		WRITE_ONCE(e->pool.huge.mode, thp_mode());
+}
+
 static void read_comm(const struct engine *e)
 {
 	char path[40];
@@ -257,6 +265,7 @@ static void env_fill(struct engine *e)
 
 	read_comm(e);
 	read_overcommit(e);
+	read_thp(e);
 	sys_clock_gettime(0 /* CLOCK_REALTIME */, &now);
 	server_env = (struct ctl_env){
 		.mm = e->mm,
@@ -273,6 +282,8 @@ static void env_fill(struct engine *e)
 		.birth = &e->birth,
 	};
 	server_env.cow = e->fault_pid ? &e->cow : NULL;
+	server_env.pool = e->fault_pid ? &e->pool : NULL;
+	server_env.pool_pages = e->opt.pool_pages;
 	server_env.sampling = e->fault_pid ? &e->sampling : NULL;
 	server_env.mode = e->fault_pid ? "own" : "track";
 	server_env.degraded = e->degraded;

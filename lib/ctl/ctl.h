@@ -46,6 +46,8 @@ struct ctl_env {
 	u64 start_time;		       /* of the library, seconds since the epoch */
 	const struct cow_state *cow;   /* NULL: no engine that pages */
 	struct cow_sampling *sampling; /* the same */
+	const struct zero_pool *pool;  /* the same */
+	unsigned int pool_pages;       /* enum pool_pages, as the user has it */
 	const struct mm_birth *birth;  /* NULL: not known, as in tests */
 };
 

@@ -278,6 +278,34 @@ static void show_counters(struct reply *r)
 	reply_printf(r, "}");
 }
 
+static const char *pages_name(unsigned int pages)
+{
+	return pages == POOL_PAGES_HUGE ? "huge" : pages == POOL_PAGES_4K ? "4k" : "auto";
+}
+
+/* Sizes in bytes, times in nanoseconds. */
+static void show_pool(struct reply *r)
+{
+	const struct zero_pool *p = r->c->env->pool;
+	const struct huge_pool *h = &p->huge;
+	unsigned int choice = READ_ONCE(h->choice);
+
+	reply_printf(r, ",\"pool\":{\"kind\":\"%s\",\"choice\":\"%s\",\"why\":",
+		     pages_name(r->c->env->pool_pages),
+		     pages_name(choice ? choice : POOL_PAGES_4K));
+	reply_json(r, READ_ONCE(h->why) ? h->why : "no huge pages to choose");
+	reply_printf(r, ",\"huge_ns\":%lu,\"small_ns\":%lu", READ_ONCE(h->huge_ns),
+		     READ_ONCE(h->small_ns));
+	reply_printf(r, ",\"size\":%lu,\"want\":%lu,\"ready\":%lu",
+		     READ_ONCE(p->base) ? READ_ONCE(p->pages) << PAGE_SHIFT : 0,
+		     READ_ONCE(p->want) << PAGE_SHIFT,
+		     (READ_ONCE(p->tail) - READ_ONCE(p->head)) << PAGE_SHIFT);
+	reply_printf(r, ",\"huge_size\":%lu,\"huge_want\":%lu,\"huge_ready\":%lu}",
+		     READ_ONCE(h->base) ? READ_ONCE(h->blocks) << HUGE_SHIFT : 0,
+		     READ_ONCE(h->want) << HUGE_SHIFT,
+		     (READ_ONCE(h->tail) - READ_ONCE(h->head)) << HUGE_SHIFT);
+}
+
 static void show_slab(struct reply *r, const char *comma, const struct kmem_cache *c)
 {
 	reply_printf(r, "%s{\"name\":", comma);
@@ -320,6 +348,8 @@ void show_stat(struct reply *r, bool untouched)
 	show_mm(r, users);
 	show_tallies(r);
 	show_counters(r);
+	if (env->pool)
+		show_pool(r);
 	if (untouched)
 		show_untouched(r);
 	show_memory(r);

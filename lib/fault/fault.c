@@ -3,6 +3,7 @@
  * The fault task: read an event, ask the model, answer.
  *
  *   fault_process -> fault_loop -> fault_event -> handle_mm_fault (lib/mm/fault.c)
+ *                                       :-------> huge_install
  *                                       '-------> install_zero_pages -> pool_install
  *                                                               '-----> uffd_zero
  *
@@ -123,6 +124,20 @@ static void install_strided(struct engine *e, unsigned long page,
 	}
 }
 
+/* False: the page of the fault is still missing. */
+static bool install_huge_pages(struct fault_task *t, const struct fault_plan *plan)
+{
+	unsigned long done = huge_install(t->e, plan);
+
+	if (!done)
+		return false;
+	count_installed(t->e, done, 0);
+	if (plan->stat)
+		stat_add(plan->stat->populated, done >> PAGE_SHIFT);
+	fault_around_huge(&t->streams, plan->huge_start, plan->huge_start + done, plan);
+	return true;
+}
+
 static void anonymous_fault(struct fault_task *t, unsigned long page,
 			    const struct fault_plan *plan)
 {
@@ -131,9 +146,13 @@ static void anonymous_fault(struct fault_task *t, unsigned long page,
 	if (plan->stat)
 		stat_inc(plan->stat->faults);
 	if (!plan->count) {
-		WRITE_ONCE(e->busy_end, plan->end);
-		WRITE_ONCE(e->busy_start, plan->start);
+		WRITE_ONCE(e->busy_end, max(plan->end, plan->huge_end));
+		WRITE_ONCE(e->busy_start, plan->huge_end
+						  ? min(plan->start, plan->huge_start)
+						  : plan->start);
 	}
+	if (install_huge_pages(t, plan))
+		return;
 	if (do_anonymous_page(e, page, plan))
 		install_strided(e, page, plan);
 	else

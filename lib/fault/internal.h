@@ -15,6 +15,16 @@ int pool_install(struct engine *e, unsigned long start, unsigned long end,
 /* @pages more have been installed: let the pool keep up with that. */
 void pool_tend(struct engine *e, unsigned long pages);
 
+struct fault_plan;
+/*
+ * Move huge pages to where @plan wants them, in order, and wake who waits there. The
+ * bytes that are there now, from plan->huge_start on; 0: none, also where there would be
+ * one without the kernel's having to split it. Fault task.
+ */
+unsigned long huge_install(struct engine *e, const struct fault_plan *plan);
+/* The pool task should look at what is wanted. Any task of smm-fault. */
+void pool_ring(struct zero_pool *p);
+
 /* Register what the model wants registered in [start, limit); 0, or the last error. The
  * service task, while a hook waits for it or with mmap_lock held. */
 long register_range(struct engine *e, unsigned long start, unsigned long limit);

@@ -14,6 +14,7 @@ void pool_start(struct engine *e)
 {
 	u32 none = 0;
 
+	pool_ring(&e->pool);
 	if (!READ_ONCE(e->pool.base) || !(e->uffd_features & UFFD_FEATURE_MOVE) ||
 	    !__atomic_compare_exchange_n(&e->pool.started, &none, 1, false,
 					 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
@@ -25,7 +26,7 @@ void pool_start(struct engine *e)
 }
 
 /* Pairs with sleep_until_wanted(). */
-static void ring(struct zero_pool *p)
+void pool_ring(struct zero_pool *p)
 {
 	if (!__atomic_exchange_n(&p->bell, 1, __ATOMIC_SEQ_CST))
 		sys_futex(&p->bell, FUTEX_WAKE_PRIVATE, 1, NULL);
@@ -62,7 +63,7 @@ void pool_tend(struct engine *e, unsigned long pages)
 	if (!READ_ONCE(p->started))
 		pool_start(e);
 	if (pool_ready(p) < min(p->want, READ_ONCE(p->most)) / 2)
-		ring(p);
+		pool_ring(p);
 }
 
 static int move(struct engine *e, unsigned long start, unsigned long end,

@@ -11,6 +11,7 @@
 #include "lib/fault/fault.h"
 #include "lib/fault/internal.h"
 #include "lib/mm/mm.h"
+#include "lib/reclaim/reclaim.h"
 #include "lib/sys/procmaps.h"
 #include "lib/sys/sockpath.h"
 #include "lib/sys/sys.h"
@@ -214,6 +215,7 @@ static long serve(struct engine *e)
 	case ENGINE_RESYNC:
 		return resync(e);
 	case ENGINE_POOL_START:
+		huge_prepare(e);
 		pool_start(e);
 		return 0;
 	case ENGINE_POOL_STOP:

@@ -353,6 +353,14 @@ static long advise_pages(unsigned long *a)
 	return count(CALL(__NR_madvise, a));
 }
 
+static void huge_advised(unsigned long start, unsigned long end)
+{
+	if (pool_takes_huge(end - start))
+		own_range(start, end);
+	else if (model_prepare(start, end - start))
+		engine_request(ENGINE_UNREGISTER, start, end, TRACK_HUGE);
+}
+
 long hook_madvise(unsigned long *a)
 {
 	bool model;
@@ -366,9 +374,8 @@ long hook_madvise(unsigned long *a)
 	 * the area that refuses. */
 	if (model && (!ret || ret == -ENOMEM || ret == -EINVAL || ret == -EPERM)) {
 		mm_advice(&smm.mm, a[0], a[1], (int)a[2]);
-		if (a[2] == MADV_HUGEPAGE && model_prepare(a[0], a[1]))
-			engine_request(ENGINE_UNREGISTER, a[0], a[0] + PAGE_ALIGN(a[1]),
-				       TRACK_HUGE);
+		if (a[2] == MADV_HUGEPAGE)
+			huge_advised(a[0], a[0] + PAGE_ALIGN(a[1]));
 	}
 	mmap_write_unlock();
 	return ret;

@@ -112,6 +112,19 @@ static unsigned long env_pool(char **envp)
 			  "set it to auto, off or a number of bytes");
 }
 
+static enum pool_pages env_pool_pages(char **envp)
+{
+	const char *name = "SHADOWMM_POOL_PAGES", *v = env(envp, name);
+
+	if (!v || !*v || !strcmp(v, "auto"))
+		return POOL_PAGES_AUTO;
+	if (!strcmp(v, "4k"))
+		return POOL_PAGES_4K;
+	if (!strcmp(v, "huge"))
+		return POOL_PAGES_HUGE;
+	bad_value(name, v, "set it to auto, 4k or huge");
+}
+
 /* Bytes of new memory that wake the process; 0: at once. Who wants to see everything
  * wants to see the beginning, too. */
 static unsigned long env_start(char **envp, const struct engine_options *o)
@@ -169,6 +182,7 @@ bool start_options(char **envp)
 	o->verify_flags = env_flag(envp, "SHADOWMM_VERIFY_FLAGS");
 	o->around = env_around(envp);
 	o->pool = env_pool(envp);
+	o->pool_pages = env_pool_pages(envp);
 	smm.engine.sampling.every =
 		(u32)env_number(envp, "SHADOWMM_COW_STACKS", 0, COW_STACKS_SELDOM, 0,
 				"set it to a number of writes, up to 1000000, or 0");

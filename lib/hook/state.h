@@ -117,6 +117,11 @@ void own_range(unsigned long start, unsigned long end);
  * Caller holds mmap_lock; the engine is ready.
  */
 void pool_provide(unsigned long bytes);
+/*
+ * The program has asked for huge pages in as many bytes. True: they are ours to give, as
+ * the user wants; false: the kernel's. Caller holds mmap_lock.
+ */
+bool pool_takes_huge(unsigned long bytes);
 /* The engine should look at what is shared since a fork: with @child (a pid), or with our
  * parent (0). Does not wait. Caller holds both locks. */
 void cow_forked(int child);

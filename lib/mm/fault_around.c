@@ -170,6 +170,39 @@ void fault_around_undo(struct fault_streams *streams, struct vma_stat *stat)
 		stat->misses = streams->misses_before;
 }
 
+void fault_around_clamp(struct fault_streams *streams, struct fault_plan *plan,
+			unsigned long addr, unsigned long block)
+{
+	unsigned long start = max(plan->start, block);
+	unsigned long end = min(plan->end, block + HUGE_SIZE);
+	struct fault_stream *s = streams ? streams->changed : NULL;
+
+	/* Of a strided stream the page of the fault alone. */
+	if (s && plan->count) {
+		s->start = s->last = addr;
+		s->end = addr + PAGE_SIZE;
+	} else if (s) {
+		s->start = s->start == plan->start ? start : s->start;
+		s->end = s->end == plan->end ? end : s->end;
+		s->last = addr;
+	}
+	plan->count = 0;
+	plan->start = start;
+	plan->end = end;
+}
+
+void fault_around_huge(struct fault_streams *streams, unsigned long start,
+		       unsigned long end, const struct fault_plan *plan)
+{
+	struct fault_stream *s = streams->changed;
+
+	if (!s)
+		return; /* windows are fixed */
+	s->start = min(s->start, start);
+	s->end = max(s->end, end);
+	s->last = plan->start;
+}
+
 static struct fault_stream *least_recently_used(struct fault_streams *streams)
 {
 	struct fault_stream *s = &streams->s[0];
@@ -227,6 +260,7 @@ void fault_around(struct fault_streams *streams, const struct vm_area_struct *vm
 	if (!s)
 		s = least_recently_used(streams);
 	remember(streams, s, vma->stat);
+	streams->ahead = ordered && is_next(s, addr) ? stream_pages(s) / 4 : 0;
 	if (ordered)
 		go_on(s, vma, plan);
 	else if (near)

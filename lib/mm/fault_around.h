@@ -14,6 +14,7 @@
 
 #define FAULT_AROUND_FIRST 64 /* pages of the first window in an area */
 #define NR_STREAMS	   16
+#define HUGE_AHEAD_MAX	   8UL /* huge pages brought in besides that of the fault */
 
 /* Faults that follow each other. Addresses in bytes. */
 struct fault_stream {
@@ -32,6 +33,8 @@ struct fault_streams {
 	/* What the last fault changed, and what it was before; for fault_around_undo() */
 	struct fault_stream *changed, before;
 	unsigned int misses_before;
+	unsigned long
+		ahead; /* pages that W1 allows after those the last fault installs */
 };
 
 /* Fill @plan for a fault at page-aligned @addr inside @vma, and remember it. */
@@ -43,5 +46,12 @@ void fault_around(struct fault_streams *streams, const struct vm_area_struct *vm
  * order of the program's accesses, so forget it.
  */
 void fault_around_undo(struct fault_streams *streams, struct vma_stat *stat);
+/* The plan for a fault at @addr is cut to the 2 MiB from @block on, which contain it.
+ * @streams may be NULL: windows are fixed. */
+void fault_around_clamp(struct fault_streams *streams, struct fault_plan *plan,
+			unsigned long addr, unsigned long block);
+/* [start, end), huge pages, have been installed instead of the last plan's window. */
+void fault_around_huge(struct fault_streams *streams, unsigned long start,
+		       unsigned long end, const struct fault_plan *plan);
 
 #endif

@@ -22,6 +22,7 @@
 #include "lib/base/area.h"
 #include "lib/base/list.h"
 #include "lib/base/mm_id.h"
+#include "lib/base/pool.h"
 #include "lib/base/rcu.h"
 #include "lib/base/slab.h"
 #include "lib/base/vm_flags.h"
@@ -180,6 +181,9 @@ struct mm_struct {
 	unsigned long min_own; /* bytes: smaller areas are left to the kernel */
 	bool own_enabled;      /* an engine can serve us */
 	bool own_wp;	       /* it registers for write-protection, too */
+	/* enum thp_mode: where we give huge pages. Hooks, under mmap_lock, and the pool
+	 * task; atomic. Not THP_NEVER: areas with VM_HUGEPAGE are ours, too. */
+	u32 thp;
 	bool merge_any;	       /* PR_SET_MEMORY_MERGE: areas are born VM_MERGEABLE */
 	bool overcommit_never; /* vm.overcommit_memory is 2: MAP_NORESERVE is ignored */
 	bool program_uffd;     /* the program registered memory itself */
@@ -418,6 +422,9 @@ struct fault_plan {
 	unsigned long stride;
 	unsigned int count;
 	struct vma_stat *stat; /* valid until mm_read_unlock(); may be NULL */
+	/* Where the kernel would give huge pages: the one that contains the page of the
+	 * fault, and those that may follow it. Equal: none. */
+	unsigned long huge_start, huge_end;
 };
 
 #define FAULT_AROUND_MAX 512 /* pages: largest window */

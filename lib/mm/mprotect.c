@@ -396,6 +396,7 @@ void mm_set_program_uffd(struct mm_struct *mm, unsigned long start, unsigned lon
 bool mm_next_to_register(struct mm_struct *mm, unsigned long addr, unsigned long limit,
 			 unsigned long *start, unsigned long *end)
 {
+	const bool huge = READ_ONCE(mm->thp) != THP_NEVER;
 	const unsigned long mode = own_mode(mm);
 	const struct vm_area_struct *vma;
 
@@ -403,7 +404,7 @@ bool mm_next_to_register(struct mm_struct *mm, unsigned long addr, unsigned long
 		return false;
 	for (; (vma = tree_find(mm->root, addr)) && vma->vm_start < limit;
 	     addr = vma->vm_end) {
-		if (vma->policy != POLICY_OWN || vma->vm_flags & VM_HUGEPAGE ||
+		if (vma->policy != POLICY_OWN || (vma->vm_flags & VM_HUGEPAGE && !huge) ||
 		    (vma->vm_flags & mode) == mode)
 			continue;
 		*start = vma->vm_start;

@@ -47,8 +47,32 @@ static bool fill(struct engine *e)
 	if (!pool_enter(&e->pool, &e->pool.filling))
 		return false;
 	more = populate(e);
+	more |= huge_fill(e);
 	pool_leave(&e->pool.filling);
 	return more;
+}
+
+static void close_pool(struct zero_pool *p)
+{
+	__atomic_fetch_or(&p->closed, POOL_CLOSED_IDLE, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&p->taking, __ATOMIC_SEQ_CST))
+		sys_sched_yield();
+}
+
+static void open_pool(struct zero_pool *p)
+{
+	__atomic_fetch_and(&p->closed, ~(u32)POOL_CLOSED_IDLE, __ATOMIC_SEQ_CST);
+}
+
+/* Nobody takes. */
+static void empty_pool(struct engine *e)
+{
+	struct zero_pool *p = &e->pool;
+
+	stat_add(e->stat->pool_given_back, p->tail - p->head);
+	sys_madvise(p->base, p->pages << PAGE_SHIFT, MADV_DONTNEED);
+	/* Nobody takes: the other side's number is ours to set. */
+	WRITE_ONCE(p->head, p->tail);
 }
 
 /* Nothing was taken for a while: the memory is more use to others. */
@@ -58,17 +82,50 @@ static void give_back(struct engine *e)
 
 	if (!pool_enter(p, &p->filling))
 		return;
-	__atomic_fetch_or(&p->closed, POOL_CLOSED_IDLE, __ATOMIC_SEQ_CST);
-	while (__atomic_load_n(&p->taking, __ATOMIC_SEQ_CST))
-		sys_sched_yield();
-	stat_add(e->stat->pool_given_back, p->tail - p->head);
-	sys_madvise(p->base, p->pages << PAGE_SHIFT, MADV_DONTNEED);
-	/* Nobody takes: the other side's number is ours to set. */
-	WRITE_ONCE(p->head, p->tail);
+	close_pool(p);
+	empty_pool(e);
 	WRITE_ONCE(p->want, 0);
 	WRITE_ONCE(p->forfeit, READ_ONCE(p->installed));
-	__atomic_fetch_and(&p->closed, ~(u32)POOL_CLOSED_IDLE, __ATOMIC_SEQ_CST);
+	huge_give_back(e);
+	open_pool(p);
 	pool_leave(&p->filling);
+}
+
+static void look_again(struct engine *e)
+{
+	if (!pool_enter(&e->pool, &e->pool.filling))
+		return;
+	huge_look_again(e);
+	pool_leave(&e->pool.filling);
+}
+
+static bool is_undecided(const struct zero_pool *p)
+{
+	return READ_ONCE(p->huge.trial) && p->huge.choice == POOL_PAGES_AUTO;
+}
+
+/* Of what the pool is to be, if that is not known and there is something to choose. */
+static void decide(struct engine *e)
+{
+	struct zero_pool *p = &e->pool;
+
+	if (!is_undecided(p) || !pool_enter(p, &p->filling))
+		return;
+	close_pool(p);
+	empty_pool(e);
+	huge_measure(e);
+	open_pool(p);
+	pool_leave(&p->filling);
+}
+
+static bool is_short(const struct zero_pool *p)
+{
+	const struct huge_pool *h = &p->huge;
+	unsigned long huge = min(READ_ONCE(h->want), h->most);
+
+	if (h->tail - READ_ONCE(h->head) < (huge + 1) / 2 && READ_ONCE(h->base))
+		return true;
+	return p->tail - READ_ONCE(p->head) < min(READ_ONCE(p->want), p->most) / 2;
 }
 
 /* Until the bell rings. False: it has not for IDLE_MS. */
@@ -78,7 +135,7 @@ static bool sleep_until_wanted(struct zero_pool *p, bool has_pages)
 	long ret = 0;
 
 	__atomic_store_n(&p->bell, 0, __ATOMIC_SEQ_CST);
-	if (p->tail - READ_ONCE(p->head) >= READ_ONCE(p->want) / 2 || !READ_ONCE(p->want))
+	if (!is_short(p) && !is_undecided(p))
 		ret = sys_futex(&p->bell, FUTEX_WAIT_PRIVATE, 0,
 				has_pages ? &idle : NULL);
 	__atomic_store_n(&p->bell, 1, __ATOMIC_SEQ_CST);
@@ -90,8 +147,22 @@ static bool sleep_until_wanted(struct zero_pool *p, bool has_pages)
 static void find_limit(struct zero_pool *p)
 {
 	unsigned long most = min(p->pages, memory_to_spare() >> PAGE_SHIFT);
+	bool limited = !p->keep && !p->huge.keep && memory_is_limited();
 
-	WRITE_ONCE(p->most, !p->keep && memory_is_limited() ? 0 : most);
+	WRITE_ONCE(p->most, limited ? 0 : most);
+	WRITE_ONCE(p->huge.most, limited ? 0 : most / HUGE_PAGES);
+}
+
+/* What there is in both parts, and what was ever taken from them. */
+static bool has_pages(const struct zero_pool *p)
+{
+	return (!p->keep && p->tail != READ_ONCE(p->head)) ||
+	       (!p->huge.keep && p->huge.tail != READ_ONCE(p->huge.head));
+}
+
+static unsigned long ever_taken(const struct zero_pool *p)
+{
+	return READ_ONCE(p->head) + READ_ONCE(p->huge.head);
 }
 
 void pool_task(void *arg)
@@ -104,11 +175,12 @@ void pool_task(void *arg)
 	sys_setpriority(PRIO_PROCESS, 0, NICE);
 	find_limit(p);
 	for (;;) {
+		decide(e);
+		look_again(e);
 		while (fill(e))
 			;
-		if (!sleep_until_wanted(p, !p->keep && p->tail != READ_ONCE(p->head)) &&
-		    READ_ONCE(p->head) == seen)
+		if (!sleep_until_wanted(p, has_pages(p)) && ever_taken(p) == seen)
 			give_back(e);
-		seen = READ_ONCE(p->head);
+		seen = ever_taken(p);
 	}
 }

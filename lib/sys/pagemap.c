@@ -61,3 +61,49 @@ long pagemap_zero_pages(int fd, unsigned long start, unsigned long end,
 	}
 	return 0;
 }
+
+/* The first run of pages with @category in [start, end). 1, 0: there is none, or -errno.
+ */
+static long first_run(int fd, unsigned long start, unsigned long end, u64 category,
+		      unsigned long max, struct page_region *region)
+{
+	struct pm_scan_arg arg = {
+		.size = sizeof(arg),
+		.start = start,
+		.end = end,
+		.vec = (u64)(uintptr_t)region,
+		.vec_len = 1,
+		.max_pages = max,
+		.category_mask = category,
+		.return_mask = category,
+	};
+
+	return sys_ioctl(fd, PAGEMAP_SCAN, &arg);
+}
+
+bool pagemap_all_huge(int fd, unsigned long start, unsigned long end)
+{
+	struct page_region run = { 0 };
+
+	return first_run(fd, start, end, PAGE_IS_HUGE, 0, &run) == 1 &&
+	       run.start == start && run.end == end;
+}
+
+bool pagemap_hole(int fd, unsigned long start, unsigned long end)
+{
+	struct page_region run = { 0 };
+
+	return first_run(fd, start, end, PAGE_IS_WRITTEN, 1, &run) == 0;
+}
+
+bool pagemap_sees_tables(int fd, unsigned long hole)
+{
+	/* Its neighbours, the library's variables, see to the page table. */
+	static char page[PAGE_SIZE] __attribute__((aligned(4096)));
+	unsigned long addr = (unsigned long)page;
+
+	page[0] = 1;
+	return !sys_madvise(addr, PAGE_SIZE, MADV_DONTNEED) &&
+	       !pagemap_hole(fd, addr, addr + PAGE_SIZE) &&
+	       pagemap_hole(fd, hole, hole + (2UL << 20));
+}

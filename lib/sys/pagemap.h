@@ -26,9 +26,11 @@ struct pm_scan_arg {
 };
 
 #define PAGEMAP_SCAN	_IOWR('f', 16, struct pm_scan_arg)
+#define PAGE_IS_WRITTEN (1 << 1)
 #define PAGE_IS_PRESENT (1 << 3)
 #define PAGE_IS_SWAPPED (1 << 4)
 #define PAGE_IS_PFNZERO (1 << 5)
+#define PAGE_IS_HUGE	(1 << 6)
 
 /* Of the calling task's memory. The descriptor, O_CLOEXEC, or -errno: -EACCES when the
  * process made itself undumpable. */
@@ -44,5 +46,24 @@ long pagemap_next_present(int fd, unsigned long start, unsigned long end,
  */
 long pagemap_zero_pages(int fd, unsigned long start, unsigned long end,
 			unsigned long *pages);
+
+/* [start, end) is mapped by huge pages alone. False also before 6.7. */
+bool pagemap_all_huge(int fd, unsigned long start, unsigned long end);
+/*
+ * [start, end) has neither a page nor a page table.
+ *
+ * By a peculiarity of PAGEMAP_SCAN (fs/proc/task_mmu.c, pagemap_scan_pmd_entry): who asks
+ * for written pages and nothing else is answered from the entries of page tables in a
+ * loop of its own, which takes an empty one for written (it is not write-protected);
+ * where there is no table it is not asked. Another kernel may know better: see
+ * pagemap_sees_tables().
+ */
+bool pagemap_hole(int fd, unsigned long start, unsigned long end);
+/*
+ * pagemap_hole() can be believed: it is asked about memory of the caller's own where the
+ * answers are known, [hole, hole + 2 MiB) and a page of ours that has gone. Not in two
+ * tasks at a time.
+ */
+bool pagemap_sees_tables(int fd, unsigned long hole);
 
 #endif

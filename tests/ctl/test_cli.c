@@ -150,6 +150,8 @@ Test(cli, run_checks_its_options)
 	expect_usage(tool("run", "--cow-stacks=1x", "true", NULL));
 	expect_usage(tool("run", "--pool=", "true", NULL));
 	expect_usage(tool("run", "--pool=1x", "true", NULL));
+	expect_usage(tool("run", "--pool-pages=", "true", NULL));
+	expect_usage(tool("run", "--pool-pages=2m", "true", NULL));
 	expect_usage(tool("run", "--min-own=", "true", NULL));
 	expect_usage(tool("run", "--min-own=-1", "true", NULL));
 	expect_usage(tool("run", "--min-own=3kb", "true", NULL));
@@ -297,8 +299,8 @@ Test(cli, run_translates_its_options)
 	snprintf(log, sizeof(log), "%s/log", c.base);
 	cr_assert_eq(chdir(c.base), 0);
 	r = tool("run", "--intercept=all", "--policy", "track", "--fault-around=16",
-		 "--min-own=2m", "--pool=1m", "--verify-at-exit", "log", "--quiet", "-v",
-		 "--", "/usr/bin/env", NULL);
+		 "--min-own=2m", "--pool=1m", "--pool-pages=huge", "--verify-at-exit",
+		 "log", "--quiet", "-v", "--", "/usr/bin/env", NULL);
 	snprintf(list, sizeof(list), "%s:libm.so.6", some_library());
 	expect_env(r.out, "LD_PRELOAD", list);
 	expect_env(r.out, "SHADOWMM_INTERCEPT", "all");
@@ -306,6 +308,7 @@ Test(cli, run_translates_its_options)
 	expect_env(r.out, "SHADOWMM_FAULT_AROUND", "16");
 	expect_env(r.out, "SHADOWMM_MIN_OWN", "2097152");
 	expect_env(r.out, "SHADOWMM_POOL", "1048576");
+	expect_env(r.out, "SHADOWMM_POOL_PAGES", "huge");
 	expect_env(r.out, "SHADOWMM_VERIFY_AT_EXIT", log);
 	expect_env(r.out, "SHADOWMM_QUIET", "1");
 	expect_env(r.out, "SHADOWMM_VERBOSE", "1");

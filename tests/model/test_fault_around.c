@@ -232,3 +232,50 @@ Test(around, an_area_without_counters)
 		touch(i);
 	cr_expect_lt(faults, 60);
 }
+
+/* --- huge pages ----------------------------------------------------------------------
+ */
+
+static void cut_fault(unsigned long page)
+{
+	unsigned long addr = BASE + page * PAGE_SIZE;
+
+	fault_around(&streams, &vma, addr, &plan);
+	fault_around_clamp(&streams, &plan, addr, addr & HUGE_MASK);
+	cr_assert(plan.start <= addr && addr < plan.end && !plan.count);
+	cr_assert((plan.start & HUGE_MASK) == ((plan.end - 1) & HUGE_MASK));
+	install(plan.start, plan.end);
+	faults++;
+}
+
+/* Windows that end where a huge page fits are no less a stream. */
+Test(around, cut_at_huge_pages)
+{
+	for (unsigned long p = 500; p < 20000; p++)
+		if (!there[p])
+			cut_fault(p);
+	cr_expect_eq(stat.misses, 0);
+	cr_expect(faults < 60, "%lu", faults);
+	cr_expect_eq(installed, 20480 - 500, "%lu", installed);
+}
+
+Test(around, cut_backwards_and_strided)
+{
+	for (unsigned long p = 20000; p-- > 10000;)
+		if (!there[p])
+			cut_fault(p);
+	for (unsigned long p = 30000; p < 60000; p += 300)
+		if (!there[p])
+			cut_fault(p);
+	cr_expect(faults < 400, "%lu", faults);
+}
+
+Test(around, a_huge_page_instead)
+{
+	fault(512 * 3 + 100);
+	fault_around_huge(&streams, BASE + 512 * 3 * PAGE_SIZE,
+			  BASE + 512 * 4 * PAGE_SIZE, &plan);
+	fault(512 * 4);
+	cr_expect_eq(stat.misses, 0);
+	cr_expect_eq(streams.ahead, 512 / 4);
+}

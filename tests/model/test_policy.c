@@ -261,3 +261,107 @@ Test(fault, a_blind_shadow_serves_the_page)
 	cr_expect_eq(fault_at(3, true, 64), FAULT_ZERO);
 	cr_expect(plan.start == AT(3) && plan.end == AT(4) && !plan.stat);
 }
+
+/* --- where the kernel would give huge pages ------------------------------------------
+ */
+
+#define BLOCK(n)  (0x40000000UL + (n)*HUGE_SIZE)
+#define NO_BLOCKS 0, 0
+
+/* Four and a half huge pages' room, with half of one before. */
+static void huge_area(unsigned long flags, u32 thp)
+{
+	const struct mmap_call c = {
+		.addr = BLOCK(0) + HUGE_SIZE / 2,
+		.len = 5 * HUGE_SIZE,
+		.prot = PROT_READ | PROT_WRITE,
+		.flags = MAP_PRIVATE | MAP_ANONYMOUS,
+		.pgoff = (BLOCK(0) + HUGE_SIZE / 2) >> PAGE_SHIFT,
+	};
+
+	map_draw(mm, "");
+	mm->thp = thp;
+	mm_prepare(mm, c.addr, c.len);
+	mm_mmap(mm, &c);
+	mm_prepare(mm, c.addr, c.len);
+	mm_set_uffd(mm, c.addr, c.addr + c.len, true);
+	if (!flags)
+		return;
+	mm_prepare(mm, c.addr, c.len);
+	mm_madvise(mm, c.addr, c.len,
+		   flags & VM_HUGEPAGE ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
+static void expect_huge(unsigned long addr, unsigned long from, unsigned long to)
+{
+	int token = mm_read_lock(mm);
+
+	cr_expect_eq(handle_mm_fault(mm, addr, true, 0, &streams, &plan), FAULT_ZERO);
+	cr_expect(plan.huge_start == from && plan.huge_end == to,
+		  "%lx: %lx-%lx, not %lx-%lx", addr, plan.huge_start, plan.huge_end, from,
+		  to);
+	mm_read_unlock(mm, token);
+}
+
+Test(fault, huge_where_advised)
+{
+	huge_area(VM_HUGEPAGE, THP_ADVISED);
+	expect_huge(BLOCK(2) + 123, BLOCK(2), BLOCK(3));
+	expect_huge(BLOCK(1), BLOCK(1), BLOCK(2));
+	expect_huge(BLOCK(5) - 1, BLOCK(4), BLOCK(5));
+	expect_huge(BLOCK(5), NO_BLOCKS);
+}
+
+/* Small pages would bring a page table to where a huge page fits. */
+Test(fault, windows_end_where_huge_pages_fit)
+{
+	huge_area(VM_HUGEPAGE, THP_ADVISED);
+	expect_huge(BLOCK(1) - PAGE_SIZE, NO_BLOCKS);
+	cr_expect_eq(plan.end, BLOCK(1));
+}
+
+Test(fault, huge_nowhere)
+{
+	huge_area(VM_HUGEPAGE, THP_NEVER);
+	expect_huge(BLOCK(3) - PAGE_SIZE, NO_BLOCKS);
+	cr_expect(plan.end > BLOCK(3), "cut without a reason");
+	expect_huge(BLOCK(2), NO_BLOCKS);
+}
+
+Test(fault, huge_unless_refused)
+{
+	huge_area(VM_NOHUGEPAGE, THP_ALWAYS);
+	expect_huge(BLOCK(2), NO_BLOCKS);
+}
+
+Test(fault, huge_always)
+{
+	huge_area(0, THP_ALWAYS);
+	expect_huge(BLOCK(2), BLOCK(2), BLOCK(3));
+	mm->thp = THP_ADVISED;
+	expect_huge(BLOCK(3), NO_BLOCKS);
+}
+
+/* A quarter of what came in order, inside the area. */
+Test(fault, huge_ahead)
+{
+	huge_area(VM_HUGEPAGE, THP_ADVISED);
+	expect_huge(BLOCK(1), BLOCK(1), BLOCK(2));
+	fault_around_huge(&streams, BLOCK(1), BLOCK(2), &plan);
+	expect_huge(BLOCK(2), BLOCK(2), BLOCK(3));
+	/* As if it had been longer. */
+	fault_around_huge(&streams, BLOCK(2) - 15 * HUGE_SIZE, BLOCK(3), &plan);
+	expect_huge(BLOCK(3), BLOCK(3), BLOCK(5));
+}
+
+Test(fault, huge_areas_are_ours_if_we_give_them)
+{
+	unsigned long start, end;
+
+	huge_area(VM_HUGEPAGE, THP_NEVER);
+	mm_prepare(mm, 0, ~0UL);
+	mm_set_uffd(mm, 0, ~0UL & PAGE_MASK, false);
+	cr_expect_not(mm_next_to_register(mm, 0, ~0UL, &start, &end));
+	mm->thp = THP_ADVISED;
+	cr_expect(mm_next_to_register(mm, 0, ~0UL, &start, &end));
+}

@@ -13,7 +13,9 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -210,6 +212,52 @@ Test(fallbacks, no_pool_below_a_limit_of_memory)
 	snprintf(pid, sizeof(pid), "%d", (int)l.pid);
 	capture(&under, &ask, stat);
 	cr_expect(strstr(under.out, "\"pool_filled\":0,"), "%s", under.out);
+	cr_expect(live_end(&l) == 0);
+	cr_expect_eq(rmdir(group), 0, "%s: %s", group, strerror(errno));
+}
+
+/* The task that may hold nothing, though the program uses so much, sleeps. */
+static bool pool_task_sleeps(const char *json)
+{
+	const char *at = strstr(json, "\"fault_pid\":");
+	char path[64], line[256] = "";
+	bool found = false;
+	glob_t tasks;
+
+	cr_assert(at);
+	snprintf(path, sizeof(path), "/proc/%ld/task/*/stat",
+		 strtol(at + strlen("\"fault_pid\":"), NULL, 10));
+	cr_assert(glob(path, 0, NULL, &tasks) == 0);
+	for (size_t i = 0; i < tasks.gl_pathc && !found; i++) {
+		FILE *f = fopen(tasks.gl_pathv[i], "re");
+
+		found = f && fgets(line, sizeof(line), f) && strstr(line, "(smm-pool) ");
+		if (f)
+			fclose(f);
+	}
+	globfree(&tasks);
+	cr_assert(found, "no pool task");
+	return strstr(line, "(smm-pool) S");
+}
+
+Test(fallbacks, pool_task_sleeps_below_a_limit_of_memory, .timeout = 60)
+{
+	const struct how how = { .before = enter_group, .env = { "SHADOWMM_QUIET=1" } };
+	const char *argv[] = { scratch_path("looked_at"), NULL };
+	const struct how ask = { .plain = true };
+	char pid[16];
+	const char *stat[] = { scratch_path("shadowmm"), "stat", "--json", pid, NULL };
+	struct live l;
+
+	if (!make_group())
+		cr_skip_test("no control group for memory can be made here");
+	live_start(&l, &how, argv);
+	live_command(&l, 0, "ready");
+	live_command(&l, 'a', "all pages");
+	snprintf(pid, sizeof(pid), "%d", (int)l.pid);
+	capture(&under, &ask, stat);
+	while (!pool_task_sleeps(under.out))
+		sched_yield();
 	cr_expect(live_end(&l) == 0);
 	cr_expect_eq(rmdir(group), 0, "%s: %s", group, strerror(errno));
 }
@@ -435,6 +483,7 @@ Test(fallbacks, bad_values)
 		"SHADOWMM_FAULT_AROUND=-1",
 		"SHADOWMM_POOL=1m",
 		"SHADOWMM_POOL=always",
+		"SHADOWMM_POOL_PAGES=2m",
 		"SHADOWMM_MIN_OWN=-1",
 		"SHADOWMM_MIN_OWN=128k",
 		"SHADOWMM_MIN_OWN=9999999999999999999",

@@ -49,6 +49,14 @@ check_PROGRAMS += tests/preload/first_touch
 tests_preload_first_touch_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/fork_data
 tests_preload_fork_data_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/huge_pages
+tests_preload_huge_pages_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/huge
+TESTS += tests/preload/huge
+tests_preload_huge_SOURCES = tests/preload/huge.c tests/preload/capture.c \
+	tests/preload/capture.h
+tests_preload_huge_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
+tests_preload_huge_LDADD = $(CRITERION_LIBS)
 check_PROGRAMS += tests/preload/hugepage
 tests_preload_hugepage_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/limits

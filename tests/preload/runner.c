@@ -435,6 +435,28 @@ static void compare(const char *program, const char *arg, unsigned int expect)
 		compare(#name, NULL, EXIT_ZERO | LINES); \
 	}
 
+/* And with huge pages in the pool; then with copy-on-write by our own hand, too. */
+#define HUGE(name)                                        \
+	Test(preload_huge, name)                          \
+	{                                                 \
+		setenv("SHADOWMM_POOL_PAGES", "huge", 1); \
+		setenv("SHADOWMM_VERIFY_FLAGS", "1", 1);  \
+		compare(#name, NULL, EXIT_ZERO | LINES);  \
+	}                                                 \
+	Test(preload_huge_filled, name)                   \
+	{                                                 \
+		setenv("SHADOWMM_POOL_PAGES", "huge", 1); \
+		setenv("SHADOWMM_POOL", "33554432", 1);   \
+		setenv("SHADOWMM_MIN_OWN", "4096", 1);    \
+		compare(#name, NULL, EXIT_ZERO | LINES);  \
+	}                                                 \
+	Test(preload_huge_cow, name)                      \
+	{                                                 \
+		setenv("SHADOWMM_POOL_PAGES", "huge", 1); \
+		setenv("SHADOWMM_COW", "own", 1);         \
+		compare(#name, NULL, EXIT_ZERO | LINES);  \
+	}
+
 /* Asks its own socket, so it must have one. */
 Test(preload, all_flags)
 {
@@ -456,6 +478,7 @@ PROGRAM(failed_halfway)
 PROGRAM(fault_in_syscall)
 PROGRAM(first_touch)
 PROGRAM(fork_data)
+PROGRAM(huge_pages)
 PROGRAM(hugepage)
 PROGRAM(limits)
 PROGRAM(madvise_kinds)
@@ -513,6 +536,16 @@ COW(mremap_kinds)
 COW(spawn_kinds)
 COW(own_uffd)
 COW(thread_storm)
+
+HUGE(cow_data)
+HUGE(fork_data)
+HUGE(huge_pages)
+HUGE(hugepage)
+HUGE(madvise_kinds)
+HUGE(mprotect_kinds)
+HUGE(mremap_kinds)
+HUGE(own_uffd)
+HUGE(thread_storm)
 
 TRAPPED(credentials)
 TRAPPED(errnos)

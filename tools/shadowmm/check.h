@@ -28,4 +28,7 @@ void check_userfaultfd(struct check *c);
 /* check_kernel.c: everything else of the kernel and of this process. */
 void check_kernel(struct check *c);
 
+/* check_pool.c: huge pages or small ones in the pool. @uffd: just opened; closed. */
+void check_pool(struct check *c, int uffd);
+
 #endif

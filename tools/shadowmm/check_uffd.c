@@ -142,6 +142,13 @@ static void check_event_fork(struct check *c, int fd)
 			  strerror((int)-ret));
 }
 
+static int uffd_by_any(void)
+{
+	int fd = uffd_by_device();
+
+	return fd >= 0 ? fd : uffd_by_syscall(0);
+}
+
 void check_userfaultfd(struct check *c)
 {
 	int dev = uffd_by_device(), call = uffd_by_syscall(0);
@@ -157,9 +164,10 @@ void check_userfaultfd(struct check *c)
 	if (any < 0)
 		return;
 	check_features(c, uffd_features(any, 0));
-	any = uffd_by_device();
-	if (any < 0)
-		any = uffd_by_syscall(0);
+	any = uffd_by_any();
 	if (any >= 0)
 		check_event_fork(c, any);
+	any = uffd_by_any();
+	if (any >= 0)
+		check_pool(c, any);
 }

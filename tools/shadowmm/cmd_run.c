@@ -25,6 +25,9 @@ const char cmd_run_options[] =
 	"  --fault-around=N       pages brought in per fault: auto, off, or 1 to 512\n"
 	"  --pool=SIZE            hold SIZE bytes of zeroed pages ready: auto, off, or "
 	"(k, m, g)\n"
+	"  --pool-pages=KIND      what they are where the kernel gives huge pages: huge, "
+	"4k, or\n"
+	"                         what is faster (auto)\n"
 	"  --cow=own|kernel       after a fork, see and copy what is written to, or "
 	"leave it\n"
 	"  --start=WHEN           manage a process from its start (now), or when it has "
@@ -42,6 +45,7 @@ enum {
 	OPT_FAULT_AROUND,
 	OPT_MIN_OWN,
 	OPT_POOL,
+	OPT_POOL_PAGES,
 	OPT_COW,
 	OPT_START,
 	OPT_COW_STACKS,
@@ -55,6 +59,7 @@ static const struct option options[] = {
 	{ "fault-around", required_argument, NULL, OPT_FAULT_AROUND },
 	{ "start", required_argument, NULL, OPT_START },
 	{ "pool", required_argument, NULL, OPT_POOL },
+	{ "pool-pages", required_argument, NULL, OPT_POOL_PAGES },
 	{ "cow", required_argument, NULL, OPT_COW },
 	{ "cow-stacks", required_argument, NULL, OPT_COW_STACKS },
 	{ "min-own", required_argument, NULL, OPT_MIN_OWN },
@@ -160,6 +165,16 @@ static int set_pool(const char *value)
 			      : set_size("pool", "SHADOWMM_POOL", value);
 }
 
+static int set_pool_pages(const char *value)
+{
+	if (strcmp(value, "auto") != 0 && strcmp(value, "4k") != 0 &&
+	    strcmp(value, "huge") != 0)
+		return cli_usage("run: --pool-pages: %s: unknown value: say auto, 4k or "
+				 "huge",
+				 value);
+	return set_env("SHADOWMM_POOL_PAGES", value);
+}
+
 /* Found out now: the processes can only fail silently at their end. */
 static int set_verify(const char *value)
 {
@@ -209,6 +224,8 @@ static int set_option(int opt, char **argv)
 		return set_size("min-own", "SHADOWMM_MIN_OWN", optarg);
 	case OPT_POOL:
 		return set_pool(optarg);
+	case OPT_POOL_PAGES:
+		return set_pool_pages(optarg);
 	case OPT_START:
 		return set_start(optarg);
 	case OPT_VERIFY:

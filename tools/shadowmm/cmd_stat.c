@@ -172,6 +172,8 @@ static void print_stat(json_t *reply)
 	print_tally("policy", json_object_get(reply, "policy"));
 	print_tally("track reason", json_object_get(reply, "reason"));
 	print_object("counters", json_object_get(reply, "counters"));
+	if (json_is_object(json_object_get(reply, "pool")))
+		print_object("pool", json_object_get(reply, "pool"));
 	if (json_is_object(json_object_get(reply, "untouched")))
 		print_object("untouched", json_object_get(reply, "untouched"));
 	print_object("arena", json_object_get(reply, "arena"));

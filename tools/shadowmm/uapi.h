@@ -54,6 +54,15 @@ struct pm_scan_arg {
 };
 #define PAGEMAP_SCAN	_IOWR('f', 16, struct pm_scan_arg)
 #define PAGE_IS_PRESENT (1 << 3)
+#define PAGE_IS_HUGE	(1 << 6)
+#endif
+
+#ifndef UFFDIO_MOVE /* 6.8 */
+struct uffdio_move {
+	__u64 dst, src, len, mode;
+	__s64 move;
+};
+#define UFFDIO_MOVE _IOWR(UFFDIO, 0x05, struct uffdio_move)
 #endif
 
 #ifndef PROCMAP_QUERY /* 6.11, include/uapi/linux/fs.h */

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Transparent huge pages: what the machine allows. */
+#ifndef SHADOWMM_SYS_THP_H
+#define SHADOWMM_SYS_THP_H
+
+#include "lib/base/pool.h"
+
+/* Of the machine: /sys/kernel/mm/transparent_hugepage; THP_NEVER if there are none. Opens
+ * files: engine tasks. */
+enum thp_mode thp_mode(void);
+
+#endif
