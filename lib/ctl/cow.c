@@ -103,21 +103,37 @@ static void show_pages(struct reply *r, const struct cow_pages *c)
 		     c->faults, c->copied, c->reused, c->kernel);
 }
 
+static void read_counters(struct cow_pages *c, const struct vma_stat *s)
+{
+	c->faults = READ_ONCE(s->cow_faults);
+	c->copied = READ_ONCE(s->cow_copied);
+	c->reused = READ_ONCE(s->cow_reused);
+	c->kernel = READ_ONCE(s->cow_kernel);
+}
+
+/* Areas that were one have one set of counters, and each of them shows it. Here it counts
+ * once. */
+static void add_area(struct cow_pages *sum, const struct cow_pages *c, struct vma_stat *s)
+{
+	struct cow_pages pages = *c;
+
+	if (s && READ_ONCE(s->listed))
+		pages.faults = pages.copied = pages.reused = pages.kernel = 0;
+	if (s)
+		WRITE_ONCE(s->listed, true);
+	add(sum, &pages);
+}
+
 static void show_cow_area(struct reply *r, const struct vm_area_struct *vma, int fd,
 			  struct cow_pages *sum)
 {
-	const struct vma_stat *s = vma->stat;
 	struct cow_pages c = { .shared = 0 };
 	char perms[5];
 
 	count_pages(&c, r, fd, vma->vm_start, vma->vm_end);
 	forget_zero_pages(&c, fd, vma->vm_start, vma->vm_end);
-	if (s) {
-		c.faults = READ_ONCE(s->cow_faults);
-		c.copied = READ_ONCE(s->cow_copied);
-		c.reused = READ_ONCE(s->cow_reused);
-		c.kernel = READ_ONCE(s->cow_kernel);
-	}
+	if (vma->stat)
+		read_counters(&c, vma->stat);
 	reply_printf(r, "{\"start\":\"%08lx\",\"end\":\"%08lx\",\"perms\":\"%s\",",
 		     vma->vm_start, vma->vm_end, perms_str(vma->vm_flags, perms));
 	reply_printf(r, "\"policy\":\"%s\",\"protects\":%s,\"name\":",
@@ -127,7 +143,7 @@ static void show_cow_area(struct reply *r, const struct vm_area_struct *vma, int
 	reply_json(r, vma_name(r->c->env->mm, vma));
 	reply_printf(r, ",");
 	show_pages(r, &c);
-	add(sum, &c);
+	add_area(sum, &c, vma->stat);
 }
 
 /* Anonymous memory that fork copies; a file's private pages are the kernel's business. */
@@ -137,6 +153,17 @@ static bool is_of_interest(const struct vm_area_struct *vma)
 		 (vma->vm_file->ino || vma->vm_file->major || vma->vm_file->minor)) &&
 	       !(vma->vm_flags & (VM_SHARED | VM_MAYSHARE | VM_SPECIAL | VM_HUGETLB)) &&
 	       vma->vm_flags & (VM_MAYWRITE | VM_WRITE);
+}
+
+static void list_none(struct mm_struct *mm)
+{
+	struct vm_area_struct *vma;
+	struct vma_iter it;
+
+	vma_iter_init(&it, mm, 0);
+	vma_for_each (vma, &it)
+		if (vma->stat)
+			WRITE_ONCE(vma->stat->listed, false);
 }
 
 static void show_cow_areas(struct reply *r, int fd, struct cow_pages *sum)
@@ -168,6 +195,7 @@ void show_cow(struct reply *r)
 	reply_json(r, why);
 	reply_printf(r, ",\"areas\":[");
 	token = mm_read_lock_engine(env->mm);
+	list_none(env->mm);
 	show_cow_areas(r, fd, &sum);
 	mm_read_unlock(env->mm, token);
 	reply_printf(r, "],\"total\":{");
