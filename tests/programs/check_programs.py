@@ -119,6 +119,8 @@ def run_case(case, plain_only):
     print(f"{'FAIL' if problems else 'ok  '} {case.name:<14} {times}", flush=True)
     if problems:
         harness.show(f"{case.path}:", problems)
+    elif not plain_only and second.figures:
+        harness.show("pages by `shadowmm cow` (and by smaps):", second.figures)
     return not problems
 
 
