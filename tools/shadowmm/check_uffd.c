@@ -39,6 +39,13 @@ static int uffd_by_syscall(int flags)
 	return fd < 0 ? -errno : (int)fd;
 }
 
+int check_uffd_open(void)
+{
+	int fd = uffd_by_device();
+
+	return fd >= 0 ? fd : uffd_by_syscall(0);
+}
+
 /* The features granted when asking for @features; -errno. Closes @fd. */
 static long uffd_features(int fd, unsigned long features)
 {
@@ -157,9 +164,7 @@ void check_userfaultfd(struct check *c)
 	if (any < 0)
 		return;
 	check_features(c, uffd_features(any, 0));
-	any = uffd_by_device();
-	if (any < 0)
-		any = uffd_by_syscall(0);
+	any = check_uffd_open();
 	if (any >= 0)
 		check_event_fork(c, any);
 }
