@@ -5,6 +5,7 @@
  */
 #include "lib/base/string.h"
 #include "lib/ctl/internal.h"
+#include "lib/mm/page.h"
 #include "lib/sys/pagemap.h"
 #include "lib/sys/sys.h"
 
@@ -19,14 +20,19 @@ struct cow_pages {
 
 static void count_word(struct cow_pages *c, u64 word)
 {
-	if (word & PM_SWAP)
+	switch (pagemap_state(word)) {
+	case PAGE_SWAPPED:
 		c->swapped++;
-	else if (!(word & PM_PRESENT))
-		return;
-	else if (word & PM_EXCLUSIVE)
+		break;
+	case PAGE_EXCLUSIVE:
 		c->private ++;
-	else
+		break;
+	case PAGE_SHARED:
 		c->shared++;
+		break;
+	case PAGE_NONE:
+		break;
+	}
 }
 
 /* The words of [start, end) as far as the buffer goes. Pages read, or -errno; in *@any
@@ -42,7 +48,7 @@ static long count_some(struct cow_pages *c, struct reply *r, int fd, unsigned lo
 	*any = false;
 	for (long i = 0; i < n; i++) {
 		count_word(c, word[i]);
-		*any |= word[i] & (PM_PRESENT | PM_SWAP);
+		*any |= pagemap_state(word[i]) != PAGE_NONE;
 	}
 	return n;
 }
