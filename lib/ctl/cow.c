@@ -5,6 +5,7 @@
  */
 #include "lib/base/string.h"
 #include "lib/ctl/internal.h"
+#include "lib/mm/page.h"
 #include "lib/sys/pagemap.h"
 #include "lib/sys/sys.h"
 
@@ -19,14 +20,19 @@ struct cow_pages {
 
 static void count_word(struct cow_pages *c, u64 word)
 {
-	if (word & PM_SWAP)
+	switch (pagemap_state(word)) {
+	case PAGE_SWAPPED:
 		c->swapped++;
-	else if (!(word & PM_PRESENT))
-		return;
-	else if (word & PM_EXCLUSIVE)
+		break;
+	case PAGE_EXCLUSIVE:
 		c->private ++;
-	else
+		break;
+	case PAGE_SHARED:
 		c->shared++;
+		break;
+	case PAGE_NONE:
+		break;
+	}
 }
 
 /* The words of [start, end) as far as the buffer goes. Pages read, or -errno; in *@any
@@ -42,7 +48,7 @@ static long count_some(struct cow_pages *c, struct reply *r, int fd, unsigned lo
 	*any = false;
 	for (long i = 0; i < n; i++) {
 		count_word(c, word[i]);
-		*any |= word[i] & (PM_PRESENT | PM_SWAP);
+		*any |= pagemap_state(word[i]) != PAGE_NONE;
 	}
 	return n;
 }
@@ -103,21 +109,37 @@ static void show_pages(struct reply *r, const struct cow_pages *c)
 		     c->faults, c->copied, c->reused, c->kernel);
 }
 
+static void read_counters(struct cow_pages *c, const struct vma_stat *s)
+{
+	c->faults = READ_ONCE(s->cow_faults);
+	c->copied = READ_ONCE(s->cow_copied);
+	c->reused = READ_ONCE(s->cow_reused);
+	c->kernel = READ_ONCE(s->cow_kernel);
+}
+
+/* Areas that were one have one set of counters, and each of them shows it. Here it counts
+ * once. */
+static void add_area(struct cow_pages *sum, const struct cow_pages *c, struct vma_stat *s)
+{
+	struct cow_pages pages = *c;
+
+	if (s && READ_ONCE(s->listed))
+		pages.faults = pages.copied = pages.reused = pages.kernel = 0;
+	if (s)
+		WRITE_ONCE(s->listed, true);
+	add(sum, &pages);
+}
+
 static void show_cow_area(struct reply *r, const struct vm_area_struct *vma, int fd,
 			  struct cow_pages *sum)
 {
-	const struct vma_stat *s = vma->stat;
 	struct cow_pages c = { .shared = 0 };
 	char perms[5];
 
 	count_pages(&c, r, fd, vma->vm_start, vma->vm_end);
 	forget_zero_pages(&c, fd, vma->vm_start, vma->vm_end);
-	if (s) {
-		c.faults = READ_ONCE(s->cow_faults);
-		c.copied = READ_ONCE(s->cow_copied);
-		c.reused = READ_ONCE(s->cow_reused);
-		c.kernel = READ_ONCE(s->cow_kernel);
-	}
+	if (vma->stat)
+		read_counters(&c, vma->stat);
 	reply_printf(r, "{\"start\":\"%08lx\",\"end\":\"%08lx\",\"perms\":\"%s\",",
 		     vma->vm_start, vma->vm_end, perms_str(vma->vm_flags, perms));
 	reply_printf(r, "\"policy\":\"%s\",\"protects\":%s,\"name\":",
@@ -127,7 +149,7 @@ static void show_cow_area(struct reply *r, const struct vm_area_struct *vma, int
 	reply_json(r, vma_name(r->c->env->mm, vma));
 	reply_printf(r, ",");
 	show_pages(r, &c);
-	add(sum, &c);
+	add_area(sum, &c, vma->stat);
 }
 
 /* Anonymous memory that fork copies; a file's private pages are the kernel's business. */
@@ -137,6 +159,17 @@ static bool is_of_interest(const struct vm_area_struct *vma)
 		 (vma->vm_file->ino || vma->vm_file->major || vma->vm_file->minor)) &&
 	       !(vma->vm_flags & (VM_SHARED | VM_MAYSHARE | VM_SPECIAL | VM_HUGETLB)) &&
 	       vma->vm_flags & (VM_MAYWRITE | VM_WRITE);
+}
+
+static void list_none(struct mm_struct *mm)
+{
+	struct vm_area_struct *vma;
+	struct vma_iter it;
+
+	vma_iter_init(&it, mm, 0);
+	vma_for_each (vma, &it)
+		if (vma->stat)
+			WRITE_ONCE(vma->stat->listed, false);
 }
 
 static void show_cow_areas(struct reply *r, int fd, struct cow_pages *sum)
@@ -168,6 +201,7 @@ void show_cow(struct reply *r)
 	reply_json(r, why);
 	reply_printf(r, ",\"areas\":[");
 	token = mm_read_lock_engine(env->mm);
+	list_none(env->mm);
 	show_cow_areas(r, fd, &sum);
 	mm_read_unlock(env->mm, token);
 	reply_printf(r, "],\"total\":{");

@@ -15,7 +15,7 @@
 #include "lib/base/string.h"
 #include "lib/fault/cow.h"
 #include "lib/fault/internal.h"
-#include "lib/mm/mm.h"
+#include "lib/mm/page.h"
 #include "lib/sys/mutex.h"
 #include "lib/sys/pagemap.h"
 #include "lib/sys/sys.h"
@@ -154,11 +154,6 @@ static enum cow_wait start(struct engine *e, struct cow_pass *p, struct timespec
 
 /* --- protection -------------------------------------------------------------------- */
 
-static bool is_shared(u64 word)
-{
-	return (word & (PM_PRESENT | PM_EXCLUSIVE | PM_UFFD_WP)) == PM_PRESENT;
-}
-
 /* What is not to be protected looks as if it were protected already. */
 static void leave_out(const struct cow_robust *r, unsigned long start, u64 *word, long n)
 {
@@ -180,7 +175,7 @@ static unsigned long protect_shared(struct engine *e, const struct cow_robust *r
 	leave_out(robust, start, word, n);
 	for (long i = 0, first; i < n; i++) {
 		present += (word[i] & PM_PRESENT) != 0;
-		for (first = i; i < n && is_shared(word[i]); i++)
+		for (first = i; i < n && pagemap_to_protect(word[i]); i++)
 			present++;
 		if (i > first &&
 		    !uffd_protect(e->uffd, start + ((unsigned long)first << PAGE_SHIFT),

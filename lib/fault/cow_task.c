@@ -8,7 +8,7 @@
  */
 #include "lib/fault/cow.h"
 #include "lib/fault/sample.h"
-#include "lib/mm/mm.h"
+#include "lib/mm/page.h"
 #include "lib/sys/mutex.h"
 #include "lib/sys/pagemap.h"
 #include "lib/sys/sys.h"
@@ -26,11 +26,6 @@ struct run {
 	unsigned long pages, shared;
 };
 
-static bool protected(u64 word)
-{
-	return (word & (PM_PRESENT | PM_UFFD_WP)) == (PM_PRESENT | PM_UFFD_WP);
-}
-
 /* False: @page is not protected any more. */
 static bool find_run(const struct engine *e, const struct cow_window *w, struct run *r)
 {
@@ -39,9 +34,9 @@ static bool find_run(const struct engine *e, const struct cow_window *w, struct 
 
 	n = pagemap_words(e->cow.pagemap, w->start, (w->end - w->start) >> PAGE_SHIFT,
 			  word);
-	while (end < n && protected(word[end]))
+	while (end < n && pagemap_protected(word[end]))
 		end++;
-	while (first > 0 && first <= n && protected(word[first - 1]))
+	while (first > 0 && first <= n && pagemap_protected(word[first - 1]))
 		first--;
 	*r = (struct run){ .start = w->start + ((unsigned long)first << PAGE_SHIFT),
 			   .end = w->start + ((unsigned long)end << PAGE_SHIFT),

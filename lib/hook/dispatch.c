@@ -86,6 +86,8 @@ long hook_syscall(long nr, unsigned long *a, struct site *site)
 	case __NR_unshare:
 	case __NR_setns:
 		return hook_namespace(nr, a);
+	case __NR_futex:
+		return hook_futex(a);
 	case __NR_userfaultfd:
 	case __NR_rt_sigaction:
 	case __NR_rt_sigprocmask:

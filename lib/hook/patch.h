@@ -133,7 +133,8 @@ void hook_clone_child(long nr, enum clone_class cls);
  */
 int *hook_mm_users(void);
 
-/* True if @nr is a call we want to see. One table, in hook/table.c. */
+/* True if @nr is a call we want to see wherever it is made. One table, in hook/table.c.
+ */
 bool hook_wants(long nr);
 
 #endif

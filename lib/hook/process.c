@@ -383,6 +383,9 @@ void hook_before(long nr, unsigned long *a, struct site *site)
 	case __NR_prlimit64:
 		setrlimit_before((int)a[1], a[2]);
 		break;
+	case __NR_futex:
+		futex_before(a);
+		break;
 	default:
 		stat_inc(smm.stat.calls);
 	}

@@ -157,6 +157,8 @@ long hook_prctl(unsigned long *a);
 /* Those that concern memory: names, KSM, the descriptor's shortcuts; label.c. */
 long hook_prctl_mm(unsigned long *a);
 long hook_mbind(long nr, unsigned long *a);
+long hook_futex(unsigned long *a);
+void futex_before(const unsigned long *a);
 long hook_home_node(long nr, unsigned long *a);
 long hook_mseal(long nr, unsigned long *a);
 long hook_process_madvise(long nr, unsigned long *a);

@@ -163,6 +163,25 @@ static void continue_at(struct sigcontext *c, const char *entry)
 	c->rip = (unsigned long)entry;
 }
 
+static bool futex_is(unsigned long op, unsigned int ops)
+{
+	op &= FUTEX_OP_BITS;
+	return op < 32 && ops >> op & 1;
+}
+
+static void dispatch_futex(struct sigcontext *c, unsigned long *args)
+{
+	struct site site = { .addr = c->rip - 2, .nr = -1 };
+
+	if (futex_is(args[1], FUTEX_OPS_WRITE)) {
+		c->rax = (unsigned long)hook_syscall(__NR_futex, args, &site);
+		return;
+	}
+	if (futex_is(args[1], FUTEX_OPS_SLEEP))
+		hook_before(__NR_futex, args, &site);
+	continue_at(c, sud_plain);
+}
+
 static void dispatch(struct sigcontext *c, long nr)
 {
 	unsigned long args[6] = { c->rdi, c->rsi, c->rdx, c->r10, c->r8, c->r9 };
@@ -176,6 +195,9 @@ static void dispatch(struct sigcontext *c, long nr)
 	case CALL_BEFORE:
 		hook_before(nr, args, &site);
 		continue_at(c, sud_plain);
+		return;
+	case CALL_FUTEX:
+		dispatch_futex(c, args);
 		return;
 	case CALL_EXIT:
 		__atomic_fetch_sub(hook_mm_users(), 1, __ATOMIC_RELAXED);

@@ -30,8 +30,8 @@ static const struct {
 #undef CALL_NAME
 };
 
-static unsigned int wanted =
-	CALL_MM | CALL_CLONE | CALL_CRED | CALL_TASK | CALL_BEFORE | CALL_EXIT;
+static unsigned int wanted = CALL_MM | CALL_CLONE | CALL_CRED | CALL_TASK | CALL_BEFORE |
+			     CALL_EXIT | CALL_FUTEX;
 
 unsigned int hook_wanted_classes(void)
 {
@@ -52,7 +52,7 @@ unsigned int hook_class(long nr)
 
 bool hook_wants(long nr)
 {
-	return hook_class(nr) != 0;
+	return hook_class(nr) & ~CALL_FUTEX;
 }
 
 const char *hook_call_name(long nr)

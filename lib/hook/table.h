@@ -12,13 +12,21 @@
 #include "lib/base/compiler.h"
 
 /* What a call is to the thunks; also baked into the code of the syscall() thunk. */
-#define CALL_MM	    1  /* address space */
-#define CALL_CLONE  2  /* may return twice, and on another stack */
-#define CALL_SIGNAL 4  /* wanted under Syscall User Dispatch only: sud.c */
-#define CALL_CRED   8  /* credentials and namespaces, which the engine must follow */
-#define CALL_TASK   16 /* ends or replaces the program */
-#define CALL_BEFORE 32 /* looked at, then executed by the site itself: hook_before() */
-#define CALL_EXIT   64 /* ends one task: counted without touching its stack */
+#define CALL_MM	    1	/* address space */
+#define CALL_CLONE  2	/* may return twice, and on another stack */
+#define CALL_SIGNAL 4	/* wanted under Syscall User Dispatch only: sud.c */
+#define CALL_CRED   8	/* credentials and namespaces, which the engine must follow */
+#define CALL_TASK   16	/* ends or replaces the program */
+#define CALL_BEFORE 32	/* looked at, then executed by the site itself: hook_before() */
+#define CALL_EXIT   64	/* ends one task: counted without touching its stack */
+#define CALL_FUTEX  128 /* wanted of syscall() only, and by its operation: futex.c */
+
+/* Operations of futex(2), by bit, that write to the word, and return at once or may
+ * sleep: WAKE_OP, UNLOCK_PI, TRYLOCK_PI, CMP_REQUEUE_PI; LOCK_PI, WAIT_REQUEUE_PI,
+ * LOCK_PI2. */
+#define FUTEX_OPS_WRITE (1U << 5 | 1U << 7 | 1U << 8 | 1U << 12)
+#define FUTEX_OPS_SLEEP (1U << 6 | 1U << 11 | 1U << 13)
+#define FUTEX_OP_BITS	0x7f /* without FUTEX_PRIVATE_FLAG, FUTEX_CLOCK_REALTIME */
 
 /* X(name, class) */
 #define HOOK_CALLS(X)                       \
@@ -60,6 +68,7 @@
 	X(execveat, CALL_TASK)              \
 	X(exit_group, CALL_TASK)            \
 	X(exit, CALL_EXIT)                  \
+	X(futex, CALL_FUTEX)                \
 	X(setuid, CALL_CRED)                \
 	X(setgid, CALL_CRED)                \
 	X(setreuid, CALL_CRED)              \

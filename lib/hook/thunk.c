@@ -233,6 +233,29 @@ static void emit_clone(const struct site *s, int nr)
 	emit_clone_class(s, nr, CLONE_CLASS_THREAD);
 }
 
+/* jc: operation @ops of futex(2) in esi? rcx and r11 are free. */
+static size_t emit_futex_op(unsigned int ops)
+{
+	EMIT(0x89, 0xf1);		 /* mov %esi,%ecx */
+	EMIT(0x83, 0xe1, FUTEX_OP_BITS); /* and $FUTEX_OP_BITS,%ecx */
+	EMIT(0x41, 0xbb);		 /* mov $ops,%r11d */
+	emit_u32(ops);
+	EMIT(0x41, 0x0f, 0xa3, 0xcb); /* bt %ecx,%r11d, which takes it modulo 32: */
+	return emit_branch(0x82);     /* jc; the others are ENOSYS */
+}
+
+static void emit_futex(const struct site *s)
+{
+	size_t writes = emit_futex_op(FUTEX_OPS_WRITE);
+	size_t sleeps = emit_futex_op(FUTEX_OPS_SLEEP);
+
+	emit_jmp(s->addr);
+	emit_label(writes);
+	emit_plain(s, thunk_entry_call);
+	emit_label(sleeps);
+	emit_before(s);
+}
+
 /*
  * glibc's syscall(): the number is known only now. What we do not want is executed by
  * the instruction at the site. The flags need not survive: the code before the site is
@@ -242,7 +265,7 @@ static void emit_generic(const struct site *s)
 {
 	static const u16 clones[] = { __NR_clone, __NR_clone3, __NR_fork, __NR_vfork };
 	const u8 wanted = (u8)hook_wanted_classes();
-	size_t too_big, unwanted, clone, signal, before, leave, next;
+	size_t too_big, unwanted, clone, signal, before, leave, futex, next;
 
 	EMIT(0x4c, 0x8b, 0x4c, 0x24, 0x08); /* mov 8(%rsp),%r9: displaced */
 	EMIT(0x48, 0x3d);		    /* cmp $HOOK_NR_MAX,%rax */
@@ -262,7 +285,11 @@ static void emit_generic(const struct site *s)
 	before = emit_branch(0x85);    /* jnz */
 	EMIT(0xf6, 0xc1, CALL_EXIT);   /* test $CALL_EXIT,%cl */
 	leave = emit_branch(0x85);     /* jnz */
+	EMIT(0xf6, 0xc1, CALL_FUTEX);  /* test $CALL_FUTEX,%cl */
+	futex = emit_branch(0x85);     /* jnz */
 	emit_plain(s, thunk_entry_call);
+	emit_label(futex);
+	emit_futex(s);
 	emit_label(leave);
 	emit_count_exit();
 	emit_jmp(s->addr);

@@ -150,10 +150,7 @@ size_t mm_prepare_unmap(struct mm_struct *mm)
 size_t mm_prepare_mremap(struct mm_struct *mm, unsigned long old, unsigned long old_len,
 			 unsigned long addr, unsigned long len)
 {
-	unsigned long span = max(old_len, len);
-
-	return prepare_areas(mm, mm_count_areas(mm, old, range_end(old, span)) +
-					 mm_count_areas(mm, addr, range_end(addr, len)));
+	return prepare_areas(mm, mremap_areas(mm, old, old_len, addr, len));
 }
 
 /* --- changes ----------------------------------------------------------------------- */

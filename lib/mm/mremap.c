@@ -34,12 +34,18 @@ static void expand_vma_in_place(struct vma_txn *t, unsigned long old, unsigned l
 	vma_merge(t, vma, EDGE_RIGHT);
 }
 
+static void doubt_whole(struct vma_txn *t, struct vm_area_struct *vma,
+			unsigned long flags)
+{
+	if (vma->vm_flags & flags && !(vma->known & VMA_UNSURE_WHOLE))
+		vma_edit(t, vma)->known |= VMA_UNSURE_WHOLE;
+}
+
 /* If the kernel merges these, both lose their registration; and if that is a guess? */
 static void doubt_uffd(struct vma_txn *t, struct vm_area_struct *neighbour, enum merge m)
 {
-	if ((m == MERGE_GUESS_NO || m == MERGE_GUESS_YES) &&
-	    neighbour->vm_flags & VM_UFFD_FLAGS)
-		vma_edit(t, neighbour)->known |= VMA_UNSURE_WHOLE;
+	if (m == MERGE_GUESS_NO || m == MERGE_GUESS_YES)
+		doubt_whole(t, neighbour, VM_UFFD_FLAGS);
 }
 
 static void doubt_neighbours(struct vma_txn *t, struct vm_area_struct *vma)
@@ -52,6 +58,71 @@ static void doubt_neighbours(struct vma_txn *t, struct vm_area_struct *vma)
 	next = txn_find(t, vma->vm_end);
 	if (next && next->vm_start == vma->vm_end)
 		doubt_uffd(t, next, can_vma_merge(vma, next));
+}
+
+/* The area that @vma may be one with in the kernel, on that side; or NULL. */
+static struct vm_area_struct *guessed_left(struct vma_txn *t, struct vm_area_struct *vma)
+{
+	struct vm_area_struct *prev;
+
+	tree_find_prev(t->root, vma->vm_start, &prev);
+	return vma->inexact & VMA_INEXACT_START ? prev : NULL;
+}
+
+static struct vm_area_struct *guessed_right(struct vma_txn *t, struct vm_area_struct *vma)
+{
+	struct vm_area_struct *next = txn_find(t, vma->vm_end);
+
+	return next && next->vm_start == vma->vm_end && next->inexact & VMA_INEXACT_START
+		       ? next
+		       : NULL;
+}
+
+/* The areas of doubt_row(), of a move to [start, end). */
+static size_t count_row(const struct mm_struct *mm, unsigned long start,
+			unsigned long end)
+{
+	const struct vm_area_struct *vma = tree_find(mm->root, end);
+	struct vm_area_struct *prev;
+	size_t n = 0;
+
+	for (; vma && vma->vm_start == end && (!n || vma->inexact & VMA_INEXACT_START);
+	     vma = tree_find(mm->root, end = vma->vm_end))
+		n++;
+	for (tree_find_prev(mm->root, start, &prev); prev && prev->vm_end == start;
+	     tree_find_prev(mm->root, start, &prev)) {
+		n++;
+		if (!(prev->inexact & VMA_INEXACT_START))
+			break;
+		start = prev->vm_start;
+	}
+	return n;
+}
+
+size_t mremap_areas(const struct mm_struct *mm, unsigned long old, unsigned long old_len,
+		    unsigned long addr, unsigned long len)
+{
+	unsigned long end = range_end(addr, len);
+
+	return mm_count_areas(mm, old, range_end(old, max(old_len, len))) +
+	       mm_count_areas(mm, addr, end) + count_row(mm, addr, end);
+}
+
+/*
+ * What may be one area with @start's in the kernel: its neighbours, theirs, and so on. Of
+ * these the merge itself has made some: an area that was never touched goes with both
+ * sides, which then may or may not go with each other.
+ */
+static void doubt_row(struct vma_txn *t, unsigned long start)
+{
+	struct vm_area_struct *vma;
+
+	for (unsigned long p = start; (vma = guessed_left(t, txn_find(t, p)));
+	     p = vma->vm_start, doubt_whole(t, vma, VM_UFFD_FLAGS))
+		;
+	for (unsigned long p = start; (vma = guessed_right(t, txn_find(t, p)));
+	     p = vma->vm_start, doubt_whole(t, vma, VM_UFFD_FLAGS))
+		;
 }
 
 /*
@@ -88,28 +159,11 @@ static void copy_vma(struct vma_txn *t, const struct move *m)
 		doubt_neighbours(t, vma);
 	vma = vma_merge(t, vma, EDGE_BOTH);
 	if (vma->vm_flags & VM_UFFD_FLAGS) {
-		vma = vma_edit(t, vma);
+		doubt_row(t, m->addr);
+		vma = vma_edit(t, txn_find(t, m->addr));
 		vma_set_flags(t, vma, vma->vm_flags & ~VM_UFFD_FLAGS);
 		vma_keep_edges(t, vma);
 	}
-}
-
-/* The area that @vma may be one with in the kernel, on that side; or NULL. */
-static struct vm_area_struct *guessed_left(struct vma_txn *t, struct vm_area_struct *vma)
-{
-	struct vm_area_struct *prev;
-
-	tree_find_prev(t->root, vma->vm_start, &prev);
-	return vma->inexact & VMA_INEXACT_START ? prev : NULL;
-}
-
-static struct vm_area_struct *guessed_right(struct vma_txn *t, struct vm_area_struct *vma)
-{
-	struct vm_area_struct *next = txn_find(t, vma->vm_end);
-
-	return next && next->vm_start == vma->vm_end && next->inexact & VMA_INEXACT_START
-		       ? next
-		       : NULL;
 }
 
 /*
@@ -207,13 +261,10 @@ void mm_mremap(struct mm_struct *mm, unsigned long old, unsigned long old_len,
 		.len = PAGE_ALIGN(len),
 		.keep_source = flags & MREMAP_DONTUNMAP,
 	};
-	unsigned long span = max(m.old_len, m.len);
 	struct vma_txn t;
 
 	if (!m.len || !find_vma_intersection(mm, old, old + 1) ||
-	    !txn_begin_areas(&t, mm,
-			     mm_count_areas(mm, old, old + span) +
-				     mm_count_areas(mm, addr, addr + m.len)))
+	    !txn_begin_areas(&t, mm, mremap_areas(mm, old, m.old_len, addr, m.len)))
 		return;
 	if (!m.old_len) {
 		m.keep_source = true;

@@ -162,19 +162,10 @@ static void set_state(struct page *page, enum page_state state)
 	page->refcount = 1 + page->mapcount;
 }
 
-static enum page_state word_state(u64 word)
-{
-	if (word & PAGEMAP_SWAP)
-		return PAGE_SWAPPED;
-	if (!(word & PAGEMAP_PRESENT))
-		return PAGE_NONE;
-	return word & PAGEMAP_EXCLUSIVE ? PAGE_EXCLUSIVE : PAGE_SHARED;
-}
-
 static void page_step(struct mm_struct *mm, struct page *page,
 		      const struct vm_area_struct *vma, unsigned long addr, u64 word)
 {
-	enum page_state next = vma ? word_state(word) : PAGE_NONE;
+	enum page_state next = vma ? pagemap_state(word) : PAGE_NONE;
 	u64 frame = word & PAGEMAP_FRAME;
 
 	/* A page of a file, copied by a write, is anonymous from then on. */
@@ -200,7 +191,7 @@ static void page_step(struct mm_struct *mm, struct page *page,
 static bool any_there(const u64 *word, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (word_state(word[i]) != PAGE_NONE)
+		if (pagemap_state(word[i]) != PAGE_NONE)
 			return true;
 	return false;
 }

@@ -52,6 +52,7 @@
 /* Bits of /proc/PID/pagemap. */
 #define PAGEMAP_FRAME	  ((1ULL << 55) - 1)
 #define PAGEMAP_EXCLUSIVE (1ULL << 56)
+#define PAGEMAP_UFFD_WP	  (1ULL << 57) /* since 5.13; of a page in swap as well */
 #define PAGEMAP_FILE	  (1ULL << 61)
 #define PAGEMAP_SWAP	  (1ULL << 62)
 #define PAGEMAP_PRESENT	  (1ULL << 63)
@@ -62,6 +63,28 @@ enum page_state {
 	PAGE_SHARED,
 	PAGE_SWAPPED
 };
+
+/* Of one page. Migration looks like swap, and may say EXCLUSIVE as well. */
+static inline enum page_state pagemap_state(u64 word)
+{
+	if (word & PAGEMAP_SWAP)
+		return PAGE_SWAPPED;
+	if (!(word & PAGEMAP_PRESENT))
+		return PAGE_NONE;
+	return word & PAGEMAP_EXCLUSIVE ? PAGE_EXCLUSIVE : PAGE_SHARED;
+}
+
+/* Copy-on-write wants the page protected. */
+static inline bool pagemap_to_protect(u64 word)
+{
+	return pagemap_state(word) == PAGE_SHARED && !(word & PAGEMAP_UFFD_WP);
+}
+
+/* It is in memory, and the next write to it is ours to answer. */
+static inline bool pagemap_protected(u64 word)
+{
+	return !(word & PAGEMAP_SWAP) && word & PAGEMAP_PRESENT && word & PAGEMAP_UFFD_WP;
+}
 
 #define PG_STATE  0x3u	/* enum page_state */
 #define PG_anon	  0x4u	/* has an anon_vma; otherwise it is a page of a file */

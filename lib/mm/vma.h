@@ -35,6 +35,10 @@ bool mm_short_of_memory(struct mm_struct *mm, size_t areas);
 void txn_commit(struct vma_txn *t);
 /* Areas that overlap [start, end). */
 size_t mm_count_areas(const struct mm_struct *mm, unsigned long start, unsigned long end);
+/* Areas that an mremap() may change: both ranges, and what the kernel may have as one
+ * with the neighbours of the copy. */
+size_t mremap_areas(const struct mm_struct *mm, unsigned long old, unsigned long old_len,
+		    unsigned long addr, unsigned long len);
 
 #define GATE_START 0xffffffff00000000UL /* no program maps anything up there */
 

@@ -129,6 +129,64 @@ Test(page, swap_and_back)
 	cr_expect_eq(mm->page_count, 0);
 }
 
+/* As /proc/PID/pagemap has them: type and place of swap lie where the frame is else. */
+#define SWAPPED (PAGEMAP_SWAP | 1 | 17ULL << 5)
+
+Test(page, words_of_pages_in_swap_and_on_the_move)
+{
+	static const struct {
+		u64 word;
+		enum page_state state;
+		bool protect, protected;
+	} is[] = {
+		{ 0, PAGE_NONE, false, false },
+		/* A marker, without a page: UFFD_FEATURE_WP_UNPOPULATED. */
+		{ PAGEMAP_UFFD_WP, PAGE_NONE, false, false },
+		{ PRESENT | 7, PAGE_SHARED, true, false },
+		{ PRESENT | PAGEMAP_UFFD_WP | 7, PAGE_SHARED, false, true },
+		{ ONCE | 7, PAGE_EXCLUSIVE, false, false },
+		{ ONCE | PAGEMAP_UFFD_WP | 7, PAGE_EXCLUSIVE, false, true },
+		{ SWAPPED, PAGE_SWAPPED, false, false },
+		{ SWAPPED | PAGEMAP_UFFD_WP, PAGE_SWAPPED, false, false },
+		/* Migration: the page is there again in a moment. */
+		{ SWAPPED | PAGEMAP_EXCLUSIVE, PAGE_SWAPPED, false, false },
+		{ SWAPPED | PAGEMAP_FILE, PAGE_SWAPPED, false, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(is); i++) {
+		cr_expect_eq(pagemap_state(is[i].word), is[i].state, "%zu", i);
+		cr_expect_eq(pagemap_to_protect(is[i].word), is[i].protect, "%zu", i);
+		cr_expect_eq(pagemap_protected(is[i].word), is[i].protected, "%zu", i);
+	}
+}
+
+Test(page, shared_pages_go_to_swap_and_come_back)
+{
+	const struct page *p;
+
+	draw("AAA");
+	for (int i = 0; i < 3; i++)
+		see(i, ONCE | (u64)(7 + i));
+	fork_once();
+	see(0, PRESENT | 7);
+	p = see(0, SWAPPED | PAGEMAP_UFFD_WP);
+	cr_expect_eq(page_state(p), PAGE_SWAPPED);
+	cr_expect_eq(p->mapping_pid, 1, "whose it was");
+	cr_expect_eq(p->mapcount, 0);
+	/* It was seen in swap first: no event of it was missed that could be told. */
+	see(1, SWAPPED);
+	p = see(1, PRESENT | 30);
+	cr_expect_eq(page_state(p), PAGE_SHARED);
+	p = see(1, ONCE | 31);
+	cr_expect_eq(p->flags & (PG_STATE | PG_copied),
+		     (u32)(PAGE_EXCLUSIVE | PG_copied));
+	see(2, SWAPPED | PAGEMAP_EXCLUSIVE);
+	p = see(2, ONCE | 40);
+	cr_expect_eq(p->flags & (PG_STATE | PG_copied | PG_reused), (u32)PAGE_EXCLUSIVE,
+		     "moved, not copied");
+	cr_expect_eq(mm->page_count, 3);
+}
+
 Test(page, what_was_mapped_again_meanwhile_is_another_page)
 {
 	const struct page *p;

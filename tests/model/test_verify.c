@@ -453,3 +453,43 @@ Test(verify, a_registration_is_ours_or_the_programs)
 	cr_assert_eq(v.differences, 0, "the program may have closed it");
 	cr_assert_eq(v.resolved, 1);
 }
+
+static void verify_area(struct mm_verify *v, unsigned int column, unsigned int pages,
+			unsigned long flags)
+{
+	struct area_desc d = { .start = AT(column),
+			       .end = AT(column + pages),
+			       .vm_flags = flags,
+			       .name = "" };
+
+	mm_verify_area(v, &d);
+}
+
+/*
+ *	UUuu..	[UUuu]..	the kernel has these two as one
+ *	UUuuUU	[AAAA]AA	what came back joined it: no part is registered now
+ *	UURRUU	[AA][RR]AA	and this ends the guess
+ */
+Test(verify, a_move_ends_the_registration_of_whole_rows_of_guesses)
+{
+	struct mm_verify v;
+
+	map_draw(mm, "UUuuUU");
+	cr_assert_eq(mm_prepare(mm, 0, ~0UL), 0);
+	mm_mremap(mm, AT(4), PAGES(2), AT(10), PAGES(2), MREMAP_MAYMOVE | MREMAP_FIXED);
+	mm_set_uffd(mm, AT(10), AT(12), true);
+	mm_mremap(mm, AT(10), PAGES(2), AT(4), PAGES(2), MREMAP_MAYMOVE | MREMAP_FIXED);
+	mm_set_uffd(mm, AT(4), AT(6), true);
+	mm_mprotect(mm, AT(2), PAGES(2), PROT_READ, -1);
+	cr_assert_eq(mm_prepare(mm, 0, ~0UL), 0);
+	reports[0] = '\0';
+	mm_verify_begin(&v, mm);
+	v.all_flags = true;
+	v.report = note_report;
+	verify_area(&v, 0, 2, PLAIN);
+	verify_area(&v, 2, 2, PLAIN & ~VM_WRITE);
+	verify_area(&v, 4, 2, PLAIN | VM_UFFD_MISSING);
+	mm_verify_end(&v);
+	cr_expect_eq(v.differences, 0, "%s", reports);
+	cr_expect(!(find_vma(mm, AT(0))->vm_flags & VM_UFFD_MISSING), "not adopted");
+}

@@ -52,6 +52,13 @@ static const char *run_true(void)
 	return "executed";
 }
 
+/* Into three areas, which were one. */
+static const char *split(void)
+{
+	CHECK(mprotect(mem + LEN / 4, LEN / 2, PROT_READ) == 0);
+	return "split";
+}
+
 static const char *obey(int command)
 {
 	switch (command) {
@@ -65,6 +72,8 @@ static const char *obey(int command)
 		return "second half";
 	case 'e':
 		return end_child();
+	case 's':
+		return split();
 	case 'x':
 		return run_true();
 	default:

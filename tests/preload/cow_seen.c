@@ -129,6 +129,33 @@ Test(cow_seen, copies_are_counted_and_agree_with_smaps)
 	cr_expect(live_end(&l) == 0);
 }
 
+Test(cow_seen, areas_that_were_one_count_once)
+{
+	static const char *const names[] = { "faults", "copied", "reused", "kernel" };
+	long before[4];
+	struct live l;
+
+	start(&l, "SHADOWMM_COW=own");
+	live_command(&l, 'f', "forked");
+	live_command(&l, 'a', "first half");
+	ask(&l, "cow");
+	for (int i = 0; i < 4; i++)
+		before[i] = last(names[i]);
+	cr_assert(before[1] >= HALF * 3 / 4, "%s", got.out);
+	live_command(&l, 's', "split");
+	for (int again = 0; again < 2; again++) {
+		ask(&l, "cow");
+		cr_expect(strstr(got.out, "\"perms\":\"r--p\",\"policy\":\"own\""));
+		/* The heap and the stack of the program may be written to meanwhile. */
+		for (int i = 0; i < 4; i++)
+			cr_expect(labs(last(names[i]) - before[i]) <= 16,
+				  "%s: %ld, not %ld", names[i], last(names[i]),
+				  before[i]);
+	}
+	live_command(&l, 'e', "ended");
+	cr_expect(live_end(&l) == 0);
+}
+
 Test(cow_seen, the_kernel_does_it_if_not_told_otherwise)
 {
 	struct live l;

@@ -395,6 +395,49 @@ Test(cow_stacks, nothing_is_shown_of_a_program_that_is_not_dumpable)
 	cr_expect(live_end(&l) == 0);
 }
 
+static long lost(pid_t pid)
+{
+	json_t *reply = stacks_of(pid, "--stacks");
+	long n = num(reply, "lost");
+
+	cr_expect(num(reply, "taken") == 0, "%s", got.out);
+	json_decref(reply);
+	return n;
+}
+
+/*
+ * What Yama does elsewhere: the kernel shows the engine, now another user's than root's,
+ * nothing of a program that changed its user and may not be dumped.
+ */
+Test(cow_stacks, what_the_kernel_refuses_is_lost_in_one_line)
+{
+	json_t *reply;
+	struct live l;
+
+	if (geteuid())
+		cr_skip_test("needs root to become somebody else");
+	start(&l, "cow_writers", "SHADOWMM_COW_STACKS=1");
+	live_command(&l, 'f', "forked");
+	live_command(&l, 'n', "nobody");
+	live_command(&l, 'm', "mixed");
+	live_command(&l, 'D', "dumpable");
+	cr_expect(lost(l.pid) >= DIRECT + LIBRARY + KERNEL + THREAD, "%s", got.out);
+	ask(l.pid, "--stacks", "--folded");
+	cr_expect_str_empty(got.out);
+	ask(l.pid, "--stacks", "--addresses");
+	cr_expect(strstr(got.out,
+			 " lost (the kernel does not show where a thread sleeps"),
+		  "%s", got.out);
+	cr_expect(count_lines(got.out) == 2, "the line, and the head: %s", got.out);
+	/* It is not for good. */
+	live_command(&l, 'r', "row");
+	reply = stacks_of(l.pid, "--stacks");
+	cr_expect(num(reply, "taken") > 0, "%s", got.out);
+	json_decref(reply);
+	live_command(&l, 'e', "ended");
+	cr_expect(live_end(&l) == 0);
+}
+
 /* --- on and off -------------------------------------------------------------------- */
 
 Test(cow_stacks, on_and_off_a_thousand_times_under_load)

@@ -194,6 +194,10 @@ static const char *obey(int command)
 		return row();
 	case 'e':
 		return end_child();
+	case 'n':
+		return setresuid(65534, 65534, 65534) ? "error" : "nobody";
+	case 'D':
+		return prctl(PR_SET_DUMPABLE, 1) ? "error" : "dumpable";
 	case 'd':
 		return prctl(PR_SET_DUMPABLE, 0) ? "error" : "hidden";
 	case 'L':

@@ -57,8 +57,17 @@ tests_preload_huge_SOURCES = tests/preload/huge.c tests/preload/capture.c \
 	tests/preload/capture.h
 tests_preload_huge_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 tests_preload_huge_LDADD = $(CRITERION_LIBS)
+check_PROGRAMS += tests/preload/futex_words
+tests_preload_futex_words_SOURCES = tests/preload/futex_words.c tests/preload/cow_wait.h
+tests_preload_futex_words_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/hugepage
 tests_preload_hugepage_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/ksm
+tests_preload_ksm_SOURCES = tests/preload/ksm.c tests/preload/cow_wait.h
+tests_preload_ksm_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/uring
+tests_preload_uring_SOURCES = tests/preload/uring.c tests/preload/cow_wait.h
+tests_preload_uring_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/limits
 tests_preload_limits_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/madvise_kinds
@@ -80,6 +89,9 @@ check_PROGRAMS += tests/preload/namespaces
 tests_preload_namespaces_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/own_uffd
 tests_preload_own_uffd_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/paged_out
+tests_preload_paged_out_SOURCES = tests/preload/paged_out.c tests/preload/cow_wait.h
+tests_preload_paged_out_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/populate_lock
 tests_preload_populate_lock_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/seccomp
@@ -140,6 +152,12 @@ tests_preload_cow_seen_SOURCES = tests/preload/cow_seen.c tests/preload/capture.
 	tests/preload/capture.h
 tests_preload_cow_seen_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 tests_preload_cow_seen_LDADD = $(CRITERION_LIBS)
+check_PROGRAMS += tests/preload/ksm_merged
+TESTS += tests/preload/ksm_merged
+tests_preload_ksm_merged_SOURCES = tests/preload/ksm_merged.c tests/preload/capture.c \
+	tests/preload/capture.h
+tests_preload_ksm_merged_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
+tests_preload_ksm_merged_LDADD = $(CRITERION_LIBS)
 
 check_PROGRAMS += tests/preload/random_touch
 tests_preload_random_touch_LDADD = $(PRELOAD_LINK)

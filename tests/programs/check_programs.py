@@ -108,10 +108,12 @@ def run_case(case, plain_only):
         problems.append(f"plain: exit {plain.status}")
         problems += plain.err.decode(errors="replace").splitlines()[-10:]
     times = f"plain {plain.seconds:5.1f} s"
+    figures = []
     if not problems:
         second = harness.run(argv, under=not plain_only, timeout=2 * case.timeout,
                              env=None if plain_only else case.under)
         problems += second.problems + differences(plain, second)
+        figures = second.figures
         times += f"   {'again' if plain_only else 'under'} {second.seconds:5.1f} s"
     if not problems and not plain_only:
         times += f"   {len(second.verify.lines)} processes verified"
@@ -119,6 +121,8 @@ def run_case(case, plain_only):
     print(f"{'FAIL' if problems else 'ok  '} {case.name:<14} {times}", flush=True)
     if problems:
         harness.show(f"{case.path}:", problems)
+    if figures:
+        harness.show("pages by `shadowmm cow` (and by smaps):", figures)
     return not problems
 
 

@@ -241,6 +241,7 @@ class Run:
     out: bytes = b""
     err: bytes = b""
     verify: Verify = None
+    figures: list = field(default_factory=list)  # of $COW_NOW
     problems: list = field(default_factory=list)
 
 
@@ -265,10 +266,10 @@ def environment(runtime_dir, extra=None):
     return env
 
 
-def verify_now(under):
-    """$VERIFY_NOW of the cases: what they call while their programs run, if no tracer
-    makes the answers slow."""
-    script = Path(__file__).resolve().parent / "verify_now.py"
+def tool_now(name, under):
+    """$VERIFY_NOW and $COW_NOW of the cases: what they call while their programs run, if no
+    tracer makes the answers slow."""
+    script = Path(__file__).resolve().parent / name
     return f"env -u LD_PRELOAD {sys.executable} -B {script}" if under else "true"
 
 
@@ -292,8 +293,11 @@ def run(argv, *, under=False, timeout=60, cwd=None, env=None, prefix=(), verify=
         verify_file.touch()
         verify_file.chmod(0o666)
         shm_before = our_shm()
+        now = under and not prefix
         full_env = environment(runtime, dict(env or {}, TMPDIR=str(work),
-                                             VERIFY_NOW=verify_now(under and not prefix)))
+                                             VERIFY_NOW=tool_now("verify_now.py", now),
+                                             COW_NOW=tool_now("cow_now.py", now),
+                                             COW_FIGURES=str(top / "figures")))
         if under:
             argv = under_command(argv, verify_file if verify else None)
         result = Run()
@@ -322,6 +326,8 @@ def run(argv, *, under=False, timeout=60, cwd=None, env=None, prefix=(), verify=
         result.out = (top / "out").read_bytes()
         result.err = (top / "err").read_bytes()
         result.verify = Verify.read(verify_file)
+        if (top / "figures").exists():
+            result.figures = (top / "figures").read_text().splitlines()
         return result
 
 

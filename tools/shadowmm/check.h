@@ -25,6 +25,10 @@ void check_add(struct check *c, const char *name, enum check_state state,
 
 /* check_uffd.c: the ways to a userfaultfd, and its features. Sets c->paging. */
 void check_userfaultfd(struct check *c);
+/* One by any of the ways, without its API chosen yet; -errno. */
+int check_uffd_open(void);
+/* check_cow.c: copy-on-write by the library. After check_userfaultfd(). */
+void check_cow(struct check *c);
 /* check_kernel.c: everything else of the kernel and of this process. */
 void check_kernel(struct check *c);
 

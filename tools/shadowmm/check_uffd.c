@@ -39,6 +39,13 @@ static int uffd_by_syscall(int flags)
 	return fd < 0 ? -errno : (int)fd;
 }
 
+int check_uffd_open(void)
+{
+	int fd = uffd_by_device();
+
+	return fd >= 0 ? fd : uffd_by_syscall(0);
+}
+
 /* The features granted when asking for @features; -errno. Closes @fd. */
 static long uffd_features(int fd, unsigned long features)
 {
@@ -142,13 +149,6 @@ static void check_event_fork(struct check *c, int fd)
 			  strerror((int)-ret));
 }
 
-static int uffd_by_any(void)
-{
-	int fd = uffd_by_device();
-
-	return fd >= 0 ? fd : uffd_by_syscall(0);
-}
-
 void check_userfaultfd(struct check *c)
 {
 	int dev = uffd_by_device(), call = uffd_by_syscall(0);
@@ -164,10 +164,10 @@ void check_userfaultfd(struct check *c)
 	if (any < 0)
 		return;
 	check_features(c, uffd_features(any, 0));
-	any = uffd_by_any();
+	any = check_uffd_open();
 	if (any >= 0)
 		check_event_fork(c, any);
-	any = uffd_by_any();
+	any = check_uffd_open();
 	if (any >= 0)
 		check_pool(c, any);
 }

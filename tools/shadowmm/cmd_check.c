@@ -89,6 +89,7 @@ static void check_limits(struct check *c)
 static void run_checks(struct check *c)
 {
 	check_userfaultfd(c);
+	check_cow(c);
 	check_kernel(c);
 	check_limits(c);
 	check_library(c);

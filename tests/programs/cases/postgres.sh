@@ -3,7 +3,7 @@
 # packages: postgresql
 # verify: postgres:8 pgbench:3 psql:1
 # timeout: 300
-# under: SHADOWMM_COW=own
+# under: SHADOWMM_COW=own SHADOWMM_MIN_OWN=4096
 # A cluster of its own under pgbench of PGBENCH_SCALE (2): money is neither lost nor made.
 set -eu
 shopt -s inherit_errexit
@@ -41,6 +41,7 @@ bench=$!
 at_work="select count(*) from pg_stat_activity where application_name = 'pgbench' and query <> ''"
 while kill -0 "$bench" 2>/dev/null && [ "$(psql -Atc "$at_work")" -lt 6 ]; do :; done
 XDG_RUNTIME_DIR=$PWD/run $VERIFY_NOW --forks 4 "$server"
+XDG_RUNTIME_DIR=$PWD/run $COW_NOW "$server"
 wait "$bench"
 grep 'actually processed' bench.out
 psql -At <<'END'

@@ -86,8 +86,10 @@ def load():
 
 
 def verify(forks):
-    print(subprocess.run([*shlex.split(os.environ["VERIFY_NOW"]), "--forks", str(forks),
-                          str(os.getpid())], stdout=subprocess.PIPE, text=True).stdout, end="")
+    for tool, option in ("VERIFY_NOW", "--forks"), ("COW_NOW", "--own"):
+        print(subprocess.run([*shlex.split(os.environ[tool]), option, str(forks),
+                              str(os.getpid())], stdout=subprocess.PIPE, text=True).stdout,
+              end="")
 
 
 workers = {start() for _ in range(4)}

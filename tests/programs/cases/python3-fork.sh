@@ -48,8 +48,9 @@ for child in children:
     child.start()
 change(7, 89)
 ready.wait()
-print(subprocess.run([*shlex.split(os.environ["VERIFY_NOW"]), "--forks", str(workers + 1),
-                      str(os.getpid())], stdout=subprocess.PIPE, text=True).stdout, end="")
+for tool, option in ("VERIFY_NOW", "--forks"), ("COW_NOW", "--own"):
+    print(subprocess.run([*shlex.split(os.environ[tool]), option, str(workers + 1),
+                          str(os.getpid())], stdout=subprocess.PIPE, text=True).stdout, end="")
 go.wait()
 for result in sorted(queue.get() for _ in children):
     print(*result)

@@ -36,7 +36,9 @@ redis-benchmark -s s -q -n 20000 -c 10 -P 8 -r "$keys" \
 	eval 'return redis.call("setrange", "key:" .. tonumber(ARGV[1]), 100, ARGV[1])' 0 __rand_int__ \
 	>benchmark.out &
 $VERIFY_NOW --forks 2 "$server"
+$COW_NOW --own 2 "$server"
 wait $!
+$COW_NOW "$server"
 grep -c 'requests per second' benchmark.out
 while saving; do :; done
 redis-cli -s s info persistence | tr -d '\r' | grep rdb_last_bgsave_status

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * io_uring(7) into and out of memory that nobody has touched, or that a fork has shared:
+ * buffers that are registered (pinned by the kernel), and plain ones, read by this thread
+ * and by a worker of the kernel's. Parent and child see the bytes that are theirs.
+ */
+#include "tests/preload/cow_wait.h"
+
+#include <linux/io_uring.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#define ENTRIES 8
+#define BLOCK	(16 * PAGE)
+#define BLOCKS	8
+
+static struct {
+	int fd;
+	char *sq, *cq;
+	struct io_uring_sqe *sqes;
+	struct io_uring_params p;
+} ring;
+
+static int file; /* BLOCKS of 'A' + n */
+
+/* False: refused, and why has been said. */
+static bool ring_open(void)
+{
+	struct io_uring_params *p = &ring.p;
+	const int prot = PROT_READ | PROT_WRITE;
+
+	ring.fd = (int)syscall(__NR_io_uring_setup, ENTRIES, p);
+	if (ring.fd < 0) {
+		printf("skipped: io_uring_setup: %s\n", strerror(errno));
+		return false;
+	}
+	ring.sq = mmap(NULL, p->sq_off.array + p->sq_entries * sizeof(uint32_t), prot,
+		       MAP_SHARED | MAP_POPULATE, ring.fd, IORING_OFF_SQ_RING);
+	ring.cq = mmap(NULL, p->cq_off.cqes + p->cq_entries * sizeof(struct io_uring_cqe),
+		       prot, MAP_SHARED | MAP_POPULATE, ring.fd, IORING_OFF_CQ_RING);
+	ring.sqes = mmap(NULL, p->sq_entries * sizeof(*ring.sqes), prot,
+			 MAP_SHARED | MAP_POPULATE, ring.fd, IORING_OFF_SQES);
+	CHECK(ring.sq != MAP_FAILED && ring.cq != MAP_FAILED && ring.sqes != MAP_FAILED);
+	return true;
+}
+
+static uint32_t *at(char *base, uint32_t offset)
+{
+	return (uint32_t *)(base + offset);
+}
+
+/* One operation on BLOCK bytes of the file at block @n; its result. */
+static int submit(uint8_t op, uint8_t flags, char *buf, int n)
+{
+	uint32_t tail = *at(ring.sq, ring.p.sq_off.tail);
+	uint32_t slot = tail & *at(ring.sq, ring.p.sq_off.ring_mask);
+	uint32_t head = *at(ring.cq, ring.p.cq_off.head);
+	struct io_uring_cqe *cqe;
+
+	ring.sqes[slot] = (struct io_uring_sqe){ .opcode = op,
+						 .flags = flags,
+						 .fd = file,
+						 .addr = (uintptr_t)buf,
+						 .len = BLOCK,
+						 .off = (unsigned long)n * BLOCK,
+						 .buf_index = 0 };
+	at(ring.sq, ring.p.sq_off.array)[slot] = slot;
+	__atomic_store_n(at(ring.sq, ring.p.sq_off.tail), tail + 1, __ATOMIC_RELEASE);
+	CHECK(syscall(__NR_io_uring_enter, ring.fd, 1, 1, IORING_ENTER_GETEVENTS, NULL,
+		      0) == 1);
+	CHECK(__atomic_load_n(at(ring.cq, ring.p.cq_off.tail), __ATOMIC_ACQUIRE) ==
+	      head + 1);
+	cqe = (struct io_uring_cqe *)(ring.cq + ring.p.cq_off.cqes) +
+	      (head & *at(ring.cq, ring.p.cq_off.ring_mask));
+	__atomic_store_n(at(ring.cq, ring.p.cq_off.head), head + 1, __ATOMIC_RELEASE);
+	return cqe->res;
+}
+
+static bool all(const char *p, char byte)
+{
+	for (size_t i = 0; i < BLOCK; i++)
+		if (p[i] != byte)
+			return false;
+	return true;
+}
+
+static void say(const char *what, int res, const char *p, char byte)
+{
+	printf("%s: %s, %s\n", what, res == (int)BLOCK ? "whole" : strerror(-res),
+	       all(p, byte) ? "right" : "WRONG");
+}
+
+static void make_file(void)
+{
+	char block[BLOCK];
+
+	file = (int)syscall(__NR_memfd_create, "uring", 0);
+	CHECK(file >= 0);
+	for (int n = 0; n < BLOCKS; n++) {
+		memset(block, 'A' + n, BLOCK);
+		CHECK(write(file, block, BLOCK) == (ssize_t)BLOCK);
+	}
+}
+
+static void untouched(char *mem, const char *fixed)
+{
+	say("read", submit(IORING_OP_READ, 0, mem, 0), mem, 'A');
+	mem += BLOCK;
+	say("read by a worker", submit(IORING_OP_READ, IOSQE_ASYNC, mem, 1), mem, 'B');
+	mem += BLOCK;
+	say("write of nothing", submit(IORING_OP_WRITE, 0, mem, BLOCKS), mem, 0);
+	say("read registered", submit(IORING_OP_READ_FIXED, 0, (char *)fixed, 2), fixed,
+	    'C');
+}
+
+/* In pages that the child has as well. */
+static void shared(char *mem, const char *fixed)
+{
+	say("shared: read", submit(IORING_OP_READ, 0, mem, 4), mem, 'E');
+	mem += BLOCK;
+	say("shared: read by a worker", submit(IORING_OP_READ, IOSQE_ASYNC, mem, 5), mem,
+	    'F');
+	mem += BLOCK;
+	memset(mem, 'z', BLOCK);
+	say("shared: write", submit(IORING_OP_WRITE, IOSQE_ASYNC, mem, BLOCKS + 1), mem,
+	    'z');
+	say("shared: read registered", submit(IORING_OP_READ_FIXED, 0, (char *)fixed, 6),
+	    fixed, 'G');
+}
+
+/* Told to look, it finds what was there at the fork. */
+static void child_main(const char *mem, const char *fixed, int in)
+{
+	char byte;
+
+	CHECK(read(in, &byte, 1) == 0);
+	printf("child: %d %d %d %d\n", all(mem, 'a'), all(mem + BLOCK, 'a'),
+	       all(mem + 2 * BLOCK, 'a'), all(fixed, 'C'));
+	fflush(stdout);
+	_exit(0);
+}
+
+static void fork_and_read(char *mem, const char *fixed)
+{
+	int fds[2], status;
+	pid_t pid;
+
+	memset(mem, 'a', MIB);
+	CHECK(pipe(fds) == 0);
+	fflush(stdout);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		CHECK(close(fds[1]) == 0);
+		child_main(mem, fixed, fds[0]);
+	}
+	CHECK(close(fds[0]) == 0);
+	wait_protected(mem + MIB - PAGE);
+	shared(mem, fixed);
+	fflush(stdout);
+	CHECK(close(fds[1]) == 0);
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	/* Pinned pages are what the kernel writes to, whoever went away. */
+	say("read registered again", submit(IORING_OP_READ_FIXED, 0, (char *)fixed, 7),
+	    fixed, 'H');
+}
+
+int main(void)
+{
+	char *mem = anon(4 * MIB), *fixed = mem + 3 * MIB;
+	struct iovec iov = { fixed, BLOCK };
+
+	if (!ring_open())
+		return 0;
+	make_file();
+	/* Before anybody has touched them: the kernel does, and pins them. */
+	if (syscall(__NR_io_uring_register, ring.fd, IORING_REGISTER_BUFFERS, &iov, 1)) {
+		printf("skipped: registering buffers: %s\n", strerror(errno));
+		return 0;
+	}
+	untouched(mem, fixed);
+	fork_and_read(mem, fixed);
+	return 0;
+}
