@@ -160,14 +160,14 @@ static void remember(struct fault_streams *streams, struct fault_stream *s,
 	streams->misses_before = stat ? stat->misses : 0;
 }
 
-void fault_around_undo(struct fault_streams *streams, struct vma_stat *stat)
+void fault_around_undo(struct fault_streams *streams, const struct fault_plan *plan)
 {
-	if (!streams->changed)
+	if (!streams->changed || plan->turn != streams->clock)
 		return;
 	*streams->changed = streams->before;
 	streams->changed = NULL;
-	if (stat)
-		stat->misses = streams->misses_before;
+	if (plan->stat)
+		plan->stat->misses = streams->misses_before;
 }
 
 static struct fault_stream *least_recently_used(struct fault_streams *streams)
@@ -233,5 +233,5 @@ void fault_around(struct fault_streams *streams, const struct vm_area_struct *vm
 		move_to(s, vma, plan);
 	else
 		begin_new(streams, s, vma, plan);
-	s->used = ++streams->clock;
+	s->used = plan->turn = ++streams->clock;
 }

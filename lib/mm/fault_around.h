@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * How much to bring in with a missing page. The fault task keeps one struct
- * fault_streams and asks at every fault; nobody else touches it.
+ * How much to bring in with a missing page. The fault tasks keep one struct
+ * fault_streams and ask at every fault, one at a time (lib/fault/team.c): two threads
+ * that take turns are one stream, whoever answers.
  *
  * W1. What a stream installs beyond the page of the fault is at most a quarter of what
  *     was touched in its order before, or FAULT_AROUND_FIRST pages if that is more.
@@ -38,10 +39,10 @@ struct fault_streams {
 void fault_around(struct fault_streams *streams, const struct vm_area_struct *vma,
 		  unsigned long addr, struct fault_plan *plan);
 /*
- * The page of the last fault was there already: a window that another thread's fault
+ * The page of @plan's fault was there already: a window that another thread's fault
  * brought in had not come so far when this one began to wait. It says nothing about the
- * order of the program's accesses, so forget it.
+ * order of the program's accesses, so forget it; unless another has come meanwhile.
  */
-void fault_around_undo(struct fault_streams *streams, struct vma_stat *stat);
+void fault_around_undo(struct fault_streams *streams, const struct fault_plan *plan);
 
 #endif

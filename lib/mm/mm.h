@@ -418,6 +418,7 @@ struct fault_plan {
 	unsigned long stride;
 	unsigned int count;
 	struct vma_stat *stat; /* valid until mm_read_unlock(); may be NULL */
+	unsigned int turn;     /* fault_streams.clock then; 0: no stream was asked */
 };
 
 #define FAULT_AROUND_MAX 512 /* pages: largest window */
