@@ -35,17 +35,18 @@ struct cow_state {
 	int pagemap; /* descriptor, or -1; there before the first page is protected.
 		      * Service task */
 
-	/* One task puts in (the fault task), one takes out (the cow task). */
+	/* One fault task at a time puts in, one task takes out (the cow task). */
 	struct cow_window queue[COW_QUEUE];
 	u32 head;    /* windows taken, release; the cow task */
-	u32 tail;    /* windows put in, release; the fault task */
+	u32 tail;    /* windows put in, release; who has @putting */
+	u32 putting; /* a fault task is at it; another one then lifts its page */
 	u32 bell;    /* a futex; 0: the cow task sleeps */
-	u32 started; /* there is a cow task; the fault task */
+	u32 started; /* there is a cow task; who has @putting */
 	/* Why the kernel decides after all, or NULL; static string. A hook at the start,
 	 * then any task of smm-fault */
 	const char *why;
 
-	/* As engine.fault_seq, busy_start, busy_end; the cow task. */
+	/* As fault_work.seq, busy_start, busy_end; the cow task. */
 	u32 seq;
 	unsigned long busy_start, busy_end;
 };

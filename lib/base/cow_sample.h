@@ -6,7 +6,7 @@
  *	control task --every--> fault task --cow_window.tid--> cow task --samples-->
  *control
  *
- * The fault task chooses, because it sees every such write; the cow task takes the sample
+ * A fault task chooses, because it sees every such write; the cow task takes the sample
  * while the writer still sleeps in its fault. Reading a stack may itself meet a missing
  * page, which the fault task then answers: that is why it is not the one who reads.
  */
@@ -42,7 +42,8 @@ struct cow_sampling {
 	u32 lost;  /* chosen, but could not be taken; any of the two tasks */
 	/* Why the last one was lost, or NULL; static string. Any of the two tasks */
 	const char *why;
-	u32 gap, random; /* writes until the next one; the fault task */
+	/* Writes until the next one; fault tasks, whose race costs a sample at most */
+	u32 gap, random;
 	struct cow_sample sample[COW_SAMPLES]; /* number n is in n % COW_SAMPLES */
 };
 

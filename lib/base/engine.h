@@ -5,7 +5,8 @@
  * Two processes share the program's address space and nothing else with it:
  *
  *   program ---clone(VM)---> smm-ctl     control task: socket, watches the others
- *      '------(by smm-ctl)-> smm-fault   fault task:   answers userfaultfd events
+ *      '------(by smm-ctl)-> smm-fault   fault task:   answers userfaultfd events; there
+ *                                                      may be several
  *                                        service task: registers ranges for hooks
  *
  * Both are children of the program (CLONE_PARENT), with no exit signal, so that the
@@ -78,10 +79,11 @@ struct engine_options {
 	bool quiet, verbose, mark; /* SHADOWMM_QUIET, _VERBOSE, _MARK */
 	bool verify_flags;	   /* SHADOWMM_VERIFY_FLAGS: at exit, by smaps */
 	unsigned long
-		wake_at;     /* bytes of new memory that end the sleep; 0: do not sleep */
-	bool intercept_all;  /* Syscall User Dispatch */
-	unsigned int around; /* pages, 1..512; 0: adaptive */
-	unsigned long pool;  /* bytes of the pool, or POOL_AUTO; 0: none */
+		wake_at;    /* bytes of new memory that end the sleep; 0: do not sleep */
+	bool intercept_all; /* Syscall User Dispatch */
+	unsigned int fault_tasks; /* 1..FAULT_TASKS_MAX; 0: as many as pay */
+	unsigned int around;	  /* pages, 1..512; 0: adaptive */
+	unsigned long pool;	  /* bytes of the pool, or POOL_AUTO; 0: none */
 	unsigned int pool_pages;  /* enum pool_pages */
 	unsigned long min_own;	  /* bytes */
 	char verify_at_exit[512]; /* path or "" */
@@ -110,6 +112,19 @@ struct mm_birth {
 #define ENGINE_STACK_SERVICE (32 * 1024)
 #define ENGINE_STACK_POOL    (16 * 1024)
 #define ENGINE_STACK_COW     (16 * 1024)
+
+#define FAULT_TASKS_MAX	     4
+
+/* What one fault task says of itself; on a cache line that only it writes often. */
+struct fault_work {
+	u32 seq; /* odd while it answers an event; counts events twice */
+	unsigned long busy_start, busy_end; /* where, while odd */
+	u32 started;			    /* there is such a task, or will be */
+	int tid;			    /* kernel, at clone; 0: it has none yet */
+	unsigned long events;		    /* answered */
+	u32 creds_done;			    /* engine.creds_seq that it runs with */
+	u32 parked; /* a futex; 1: it is to sleep there. fault_team.changing */
+} __attribute__((aligned(64)));
 
 struct engine {
 	struct mm_struct *mm;	 /* set once */
@@ -140,15 +155,15 @@ struct engine {
 	int uffd, owner_pidfd, wake_fd;
 	u64 uffd_features;
 
+	struct fault_work fault[FAULT_TASKS_MAX];
 	/*
-	 * Odd while the fault task installs pages; counts events. An
+	 * The sum of fault[].seq when a hook took mmap_lock (fault_seq_sum()). An
 	 * installation that comes too late for its area may meet a newer one at the same
 	 * place, before it is registered: refused, but the kernel has given the area an
 	 * anon_vma by then (mm/userfaultfd.c, find_vma_and_prepare_anon), and will not
-	 * merge it. @seq_at_lock is what a hook saw when it took mmap_lock.
+	 * merge it.
 	 */
-	u32 fault_seq, seq_at_lock;
-	unsigned long busy_start, busy_end; /* where, while odd; the fault task */
+	u32 seq_at_lock;
 
 	struct zero_pool pool;
 	struct cow_state cow;
@@ -159,17 +174,42 @@ struct engine {
 		int reason;
 		unsigned long start, end;
 		long result;
-	} request;		   /* owner of the mailbox */
-	u32 creds_seq, creds_acks; /* service task; acks are a futex */
+	} request; /* owner of the mailbox */
+	/* Of the credentials that were asked for last; service task. Those that the
+	 * control task runs with; and a futex, for whoever takes them over. */
+	u32 creds_seq, creds_ctl, creds_acks;
 	struct engine_creds creds; /* hooks */
 
 	char stack_ctl[ENGINE_STACK_CTL] __attribute__((aligned(64)));
 	char stack_fault[ENGINE_STACK_FAULT] __attribute__((aligned(64)));
+	/* Of the second fault task and the ones after it. */
+	char stack_helper[FAULT_TASKS_MAX - 1][ENGINE_STACK_FAULT]
+		__attribute__((aligned(64)));
 	char stack_service[ENGINE_STACK_SERVICE] __attribute__((aligned(64)));
 	char stack_pool[ENGINE_STACK_POOL] __attribute__((aligned(64)));
 	char stack_cow[ENGINE_STACK_COW] __attribute__((aligned(64)));
 
 	struct cow_sampling sampling; /* last: large, and mostly never touched */
 };
+
+/* Each only grows, so two sums are equal only if none of them has. */
+static inline u32 fault_seq_sum(const struct engine *e)
+{
+	u32 sum = 0;
+
+	for (int i = 0; i < FAULT_TASKS_MAX; i++)
+		sum += __atomic_load_n(&e->fault[i].seq, __ATOMIC_SEQ_CST);
+	return sum;
+}
+
+/* A fault task is answering an event. */
+static inline bool fault_work_busy(const struct engine *e)
+{
+	bool busy = false;
+
+	for (int i = 0; i < FAULT_TASKS_MAX; i++)
+		busy |= __atomic_load_n(&e->fault[i].seq, __ATOMIC_SEQ_CST) & 1;
+	return busy;
+}
 
 #endif

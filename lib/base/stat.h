@@ -17,6 +17,7 @@
 	X(sud_traps, "calls caught by Syscall User Dispatch")             \
 	X(faults, "page faults served")                                   \
 	X(faults_write, "of these, writes")                               \
+	X(fault_helped, "times another fault task came to help")          \
 	X(faults_stale, "faults whose area had changed meanwhile")        \
 	X(pages_zeroed, "zero pages installed")                           \
 	X(pool_moved, "of these, moved from the pool of zeroed pages")    \

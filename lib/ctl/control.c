@@ -281,6 +281,7 @@ static void env_fill(struct engine *e)
 		.start_time = (u64)now.tv_sec,
 		.birth = &e->birth,
 	};
+	server_env.work = e->fault_pid ? e->fault : NULL;
 	server_env.cow = e->fault_pid ? &e->cow : NULL;
 	server_env.pool = e->fault_pid ? &e->pool : NULL;
 	server_env.pool_pages = e->opt.pool_pages;
@@ -330,6 +331,7 @@ static long open_watches(struct engine *e, struct pollfd *w)
  */
 static void follow_creds(struct engine *e)
 {
+	u32 seq = __atomic_load_n(&e->creds_seq, __ATOMIC_SEQ_CST);
 	bool moves = (u32)sys_geteuid() != e->creds.euid;
 	struct fmt f;
 
@@ -341,7 +343,7 @@ static void follow_creds(struct engine *e)
 		fmt_printf(&f, "/tmp/shadowmm-%u", e->creds.euid);
 		have_socket = ctl_open(&server, &server_env) == 0;
 	}
-	engine_ack_creds(e);
+	engine_ack_creds(e, &e->creds_ctl, seq);
 }
 
 static void handle_watches(struct engine *e, const struct pollfd *w)

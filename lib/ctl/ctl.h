@@ -38,13 +38,15 @@ struct ctl_env {
 	const char *dir; /* of the sockets, absolute; its parent exists */
 	int pid;	 /* of the program */
 	const char *comm;
-	const char *mode;	       /* "own" or "track" */
-	const char *degraded;	       /* why we run with less than asked for, or NULL */
-	int engine_pid;		       /* the control process, 0 if none */
-	int fault_pid;		       /* the fault process, 0 if none */
-	bool verify_flags;	       /* ctl_verify_append() compares all flags */
-	u64 start_time;		       /* of the library, seconds since the epoch */
-	const struct cow_state *cow;   /* NULL: no engine that pages */
+	const char *mode;     /* "own" or "track" */
+	const char *degraded; /* why we run with less than asked for, or NULL */
+	int engine_pid;	      /* the control process, 0 if none */
+	int fault_pid;	      /* the fault process, 0 if none */
+	bool verify_flags;    /* ctl_verify_append() compares all flags */
+	u64 start_time;	      /* of the library, seconds since the epoch */
+	const struct fault_work
+		*work;		     /* of FAULT_TASKS_MAX; NULL: no engine that pages */
+	const struct cow_state *cow; /* the same */
 	struct cow_sampling *sampling; /* the same */
 	const struct zero_pool *pool;  /* the same */
 	unsigned int pool_pages;       /* enum pool_pages, as the user has it */

@@ -329,6 +329,17 @@ static void show_memory(struct reply *r)
 	reply_printf(r, "]");
 }
 
+/* Events answered by each task that has been started, also if it is not needed now. */
+static void show_fault_events(struct reply *r)
+{
+	const struct fault_work *w = r->c->env->work;
+
+	reply_printf(r, ",\"fault_events\":[");
+	for (int i = 0; w && i < FAULT_TASKS_MAX && READ_ONCE(w[i].started); i++)
+		reply_printf(r, "%s%lu", i ? "," : "", READ_ONCE(w[i].events));
+	reply_printf(r, "]");
+}
+
 void show_stat(struct reply *r, bool untouched)
 {
 	const struct ctl_env *env = r->c->env;
@@ -343,6 +354,7 @@ void show_stat(struct reply *r, bool untouched)
 	reply_json(r, env->degraded);
 	reply_printf(r, ",\"engine_pid\":%d,\"fault_pid\":%d,\"start_time\":%lu",
 		     env->engine_pid, env->fault_pid, (unsigned long)env->start_time);
+	show_fault_events(r);
 	show_birth(r);
 	show_sharers(r, &sharers);
 	show_mm(r, users);

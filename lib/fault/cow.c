@@ -80,9 +80,9 @@ static bool have_task(struct engine *e)
 	return e->cow.started;
 }
 
-/* False: nobody will look at it. @tid: to be sampled, or 0. */
-static bool enqueue(struct engine *e, unsigned long page, const struct cow_plan *plan,
-		    int cpu, u32 tid)
+/* Caller has c->putting. */
+static bool __enqueue(struct engine *e, unsigned long page, const struct cow_plan *plan,
+		      int cpu, u32 tid)
 {
 	struct cow_state *c = &e->cow;
 	u32 tail = c->tail;
@@ -98,8 +98,23 @@ static bool enqueue(struct engine *e, unsigned long page, const struct cow_plan 
 		.tid = tid,
 	};
 	__atomic_store_n(&c->tail, tail + 1, __ATOMIC_RELEASE);
-	ring(c);
 	return true;
+}
+
+/* False: nobody will look at it. @tid: to be sampled, or 0. */
+static bool enqueue(struct engine *e, unsigned long page, const struct cow_plan *plan,
+		    int cpu, u32 tid)
+{
+	struct cow_state *c = &e->cow;
+	bool ok;
+
+	if (__atomic_exchange_n(&c->putting, 1, __ATOMIC_ACQUIRE))
+		return false;
+	ok = __enqueue(e, page, plan, cpu, tid);
+	__atomic_store_n(&c->putting, 0, __ATOMIC_RELEASE);
+	if (ok)
+		ring(c);
+	return ok;
 }
 
 /* Nobody else has it. To ask costs as much as to lift: where the answer has been no it

@@ -9,9 +9,9 @@
  *     MADV_POPULATE_WRITE. (The other way, read, MADV_DONTNEED, UFFDIO_COPY, is no
  *     faster, and meanwhile another thread's fork, a debugger or a core dump would meet
  *     a hole.)
- * K2. Populating waits for the fault task if somebody drops a page meanwhile. So the
- *     fault task never does it, and never waits for the cow task: when the queue is full
- *     it lifts the page.
+ * K2. Populating waits for a fault task if somebody drops a page meanwhile. So the fault
+ *     tasks never do it, and never wait for the cow task: when the queue is full, or
+ *     another of them is putting something in, they lift the page.
  * K3. Lifting is always right: the kernel then copies, at the program's next try.
  */
 #ifndef SHADOWMM_FAULT_COW_H
@@ -27,7 +27,7 @@ struct cow_writer {
 	u32 tid; /* or 0: the kernel does not say */
 };
 
-/* A write to the write-protected @page. The fault task, between fault_begin() and
+/* A write to the write-protected @page. A fault task, between fault_begin() and
  * fault_end(), outside of mm_read_lock(). */
 void do_wp_page(struct engine *e, unsigned long page, struct cow_streams *streams,
 		struct cow_writer writer);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The fault task: read an event, ask the model, answer.
+ * A fault task: read an event, ask the model, answer. There is one, and others when that
+ * pays (team.c).
  *
  *   fault_process -> fault_loop -> fault_event -> handle_mm_fault (lib/mm/fault.c)
  *                                       :-------> huge_install
  *                                       '-------> install_zero_pages -> pool_install
  *                                                               '-----> uffd_zero
  *
- * It takes no lock and waits for nobody but the kernel: a hook may hold mmap_lock while
- * its thread, or another, waits for a page.
+ * It takes no lock that a hook may hold and waits for nobody but the kernel: a hook may
+ * hold mmap_lock while its thread, or another, waits for a page.
  */
 #include <linux/signal.h>
 
@@ -21,17 +22,6 @@
 #include "lib/sys/clone.h"
 #include "lib/sys/sys.h"
 #include "lib/sys/uffd.h"
-
-#define EVENTS_PER_READ 16
-
-struct fault_task {
-	struct engine *e;
-	struct place place;
-	struct fault_streams streams;
-	struct cow_streams cow;
-	struct uffd_msg msg[EVENTS_PER_READ];
-	size_t next, nr; /* events read and not answered yet: msg[next, nr) */
-};
 
 static void count_installed(struct engine *e, unsigned long bytes, int ret)
 {
@@ -134,47 +124,80 @@ static bool install_huge_pages(struct fault_task *t, const struct fault_plan *pl
 	count_installed(t->e, done, 0);
 	if (plan->stat)
 		stat_add(plan->stat->populated, done >> PAGE_SHIFT);
-	fault_around_huge(&t->streams, plan->huge_start, plan->huge_start + done, plan);
+	if (plan->turn && team_trylock(t->team)) {
+		fault_around_huge(&t->team->streams, plan, done);
+		team_unlock(t->team);
+	}
 	return true;
+}
+
+/* With the huge pages that may take its place. */
+static unsigned long window_start(const struct fault_plan *plan)
+{
+	return plan->huge_end ? min(plan->start, plan->huge_start) : plan->start;
+}
+
+static unsigned long window_end(const struct fault_plan *plan)
+{
+	return max(plan->end, plan->huge_end);
 }
 
 static void anonymous_fault(struct fault_task *t, unsigned long page,
 			    const struct fault_plan *plan)
 {
-	struct engine *e = t->e;
-
 	if (plan->stat)
 		stat_inc(plan->stat->faults);
 	if (!plan->count) {
-		WRITE_ONCE(e->busy_end, max(plan->end, plan->huge_end));
-		WRITE_ONCE(e->busy_start, plan->huge_end
-						  ? min(plan->start, plan->huge_start)
-						  : plan->start);
+		WRITE_ONCE(t->work->busy_end, window_end(plan));
+		WRITE_ONCE(t->work->busy_start, window_start(plan));
 	}
 	if (install_huge_pages(t, plan))
 		return;
-	if (do_anonymous_page(e, page, plan))
-		install_strided(e, page, plan);
-	else
-		fault_around_undo(&t->streams, plan->stat);
+	if (do_anonymous_page(t->e, page, plan)) {
+		install_strided(t->e, page, plan);
+	} else if (plan->turn && team_trylock(t->team)) {
+		fault_around_undo(&t->team->streams, plan);
+		team_unlock(t->team);
+	}
 }
 
 /* --- events ------------------------------------------------------------------------ */
 
-static void fault_event(struct fault_task *t, const struct uffd_msg *msg)
+/*
+ * A page alone if the streams cannot be asked, because who does is off his processor.
+ * False: it comes with another task's window, which wakes the faulter.
+ */
+static bool plan_fault(struct fault_task *t, unsigned long page, bool write,
+		       struct fault_plan *plan, enum fault_verdict *verdict)
 {
-	bool write = msg->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE;
-	unsigned long page = event_page(msg);
+	struct fault_team *team = t->team;
 	struct engine *e = t->e;
-	struct fault_plan plan;
-	int token = mm_read_lock_engine(e->mm);
 
-	stat_inc(e->stat->faults);
-	if (write)
-		stat_inc(e->stat->faults_write);
-	switch (handle_mm_fault(e->mm, page, write, e->opt.around, &t->streams, &plan)) {
+	if (!team_trylock(team)) {
+		*verdict = handle_mm_fault(e->mm, page, write, 1, NULL, plan);
+		plan->huge_start = plan->huge_end = 0;
+		return true;
+	}
+	if (team_leave(t, page)) {
+		team_unlock(team);
+		return false;
+	}
+	*verdict =
+		handle_mm_fault(e->mm, page, write, e->opt.around, &team->streams, plan);
+	if (*verdict == FAULT_ZERO && !plan->count)
+		team_open_window(t, window_start(plan), window_end(plan));
+	team_unlock(team);
+	return true;
+}
+
+static void answer(struct fault_task *t, unsigned long page, enum fault_verdict verdict,
+		   const struct fault_plan *plan)
+{
+	struct engine *e = t->e;
+
+	switch (verdict) {
 	case FAULT_ZERO:
-		anonymous_fault(t, page, &plan);
+		anonymous_fault(t, page, plan);
 		break;
 	case FAULT_STALE:
 		stat_inc(e->stat->faults_stale);
@@ -184,6 +207,24 @@ static void fault_event(struct fault_task *t, const struct uffd_msg *msg)
 		stat_inc(e->stat->faults_stale);
 		uffd_wake(e->uffd, page, page + PAGE_SIZE);
 		break;
+	}
+}
+
+static void fault_event(struct fault_task *t, const struct uffd_msg *msg)
+{
+	bool write = msg->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE;
+	unsigned long page = event_page(msg);
+	struct engine *e = t->e;
+	enum fault_verdict verdict;
+	struct fault_plan plan;
+	int token = mm_read_lock_engine(e->mm);
+
+	stat_inc(e->stat->faults);
+	if (write)
+		stat_inc(e->stat->faults_write);
+	if (plan_fault(t, page, write, &plan, &verdict)) {
+		answer(t, page, verdict, &plan);
+		team_close_window(t);
 	}
 	mm_read_unlock(e->mm, token);
 }
@@ -196,21 +237,22 @@ static void fault_event(struct fault_task *t, const struct uffd_msg *msg)
  */
 static void fault_begin(struct fault_task *t)
 {
-	WRITE_ONCE(t->e->busy_start, 0);
-	WRITE_ONCE(t->e->busy_end, ~0UL);
-	__atomic_fetch_add(&t->e->fault_seq, 1, __ATOMIC_SEQ_CST);
+	WRITE_ONCE(t->work->busy_start, 0);
+	WRITE_ONCE(t->work->busy_end, ~0UL);
+	__atomic_fetch_add(&t->work->seq, 1, __ATOMIC_SEQ_CST);
 }
 
 static void fault_end(struct fault_task *t)
 {
-	__atomic_fetch_add(&t->e->fault_seq, 1, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&t->work->seq, 1, __ATOMIC_SEQ_CST);
 }
 
 static void fault_events(struct fault_task *t)
 {
-	while (t->next < t->nr) {
+	while (t->next < t->nr_msgs) {
 		const struct uffd_msg msg = t->msg[t->next++];
 
+		team_begin(t, msg.arg.pagefault.feat.ptid);
 		fault_begin(t);
 		if (msg.event != UFFD_EVENT_PAGEFAULT)
 			;
@@ -221,31 +263,38 @@ static void fault_events(struct fault_task *t)
 		else
 			fault_event(t, &msg);
 		fault_end(t);
+		t->work->events++;
 		/* Answered first: the faulter need not wait for this. */
-		place_follow(&t->place, t->e, msg.arg.pagefault.feat.ptid);
+		team_follow(t, msg.arg.pagefault.feat.ptid);
 	}
 }
 
-static void fault_loop(struct engine *e)
+void fault_follow_creds(struct fault_task *t)
 {
-	struct fault_task t = { .e = e };
-	u32 creds_seen = READ_ONCE(e->creds_seq);
+	struct engine *e = t->e;
+	u32 seq = __atomic_load_n(&e->creds_seq, __ATOMIC_SEQ_CST);
 
-	place_init(&t.place);
+	if (seq == t->creds_seen)
+		return;
+	t->creds_seen = seq;
+	engine_take_creds(e);
+	engine_ack_creds(e, &t->work->creds_done, seq);
+}
+
+void fault_loop(struct fault_task *t)
+{
 	for (;;) {
-		long n = place_read(&t.place, e->uffd, t.msg, sizeof(t.msg));
+		long n;
 
-		t.next = 0;
-		t.nr = n > 0 ? (size_t)n / sizeof(t.msg[0]) : 0;
+		fault_follow_creds(t);
+		n = team_needs(t) ? team_read(t) : -EINTR;
+
+		t->next = 0;
+		t->nr_msgs = n > 0 ? (size_t)n / sizeof(t->msg[0]) : 0;
 		if (n > 0)
-			fault_events(&t);
+			fault_events(t);
 		if (n < 0 && n != -EINTR && n != -EAGAIN)
-			engine_fail_stop(e);
-		if (READ_ONCE(e->creds_seq) != creds_seen) {
-			creds_seen = READ_ONCE(e->creds_seq);
-			engine_take_creds(e);
-			engine_ack_creds(e);
-		}
+			engine_fail_stop(t->e);
 	}
 }
 
@@ -272,10 +321,12 @@ static long arm_signal(void)
 void fault_process(void *arg)
 {
 	struct engine *e = arg;
+	struct fault_team team;
 	long tid;
 
 	sys_prctl(PR_SET_NAME, "smm-fault", 0, 0, 0);
 	sys_setsid();
+	team_init(&team, e);
 	tid = arm_signal();
 	if (!tid)
 		tid = sys_clone_task(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
@@ -285,5 +336,6 @@ void fault_process(void *arg)
 	if (tid < 0)
 		sys_exit_group(1); /* smm-ctl sees it and goes on without us */
 	WRITE_ONCE(e->service_tid, (int)tid);
-	fault_loop(e);
+	team_start(&team);
+	fault_loop(&team.task[0]);
 }

@@ -13,10 +13,11 @@ void service_task(void *arg);
 void engine_fail_stop(struct engine *e) __attribute__((noreturn));
 /* Take over e->creds in the calling task (each task has its own). */
 void engine_take_creds(struct engine *e);
-/* Tell the service task, for which the hook waits, that this task has done so. */
-void engine_ack_creds(struct engine *e);
+/* Tell the service task, for which the hook waits, that this task has done so: @done is
+ * where it looks, fault_work.creds_done or engine.creds_ctl; @seq of engine.creds_seq. */
+void engine_ack_creds(struct engine *e, u32 *done, u32 seq);
 
-/* Wakes the fault task out of read(2). */
+/* Wakes a fault task out of read(2), or of its futex. */
 #define FAULT_SIGNAL 10 /* SIGUSR1 */
 
 /*

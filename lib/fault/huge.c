@@ -113,6 +113,11 @@ static void tend(struct engine *e, unsigned long blocks)
 		pool_ring(&e->pool);
 }
 
+static bool try_take(struct huge_pool *h)
+{
+	return !__atomic_exchange_n(&h->taking, 1, __ATOMIC_ACQUIRE);
+}
+
 unsigned long huge_install(struct engine *e, const struct fault_plan *plan)
 {
 	unsigned long at = plan->huge_start;
@@ -120,10 +125,11 @@ unsigned long huge_install(struct engine *e, const struct fault_plan *plan)
 
 	if (at == plan->huge_end || !pool_enter(p, &p->taking))
 		return 0;
-	if (READ_ONCE(p->huge.base) && p->huge.pagemap) {
+	if (READ_ONCE(p->huge.base) && p->huge.pagemap && try_take(&p->huge)) {
 		while (at < plan->huge_end && give_one(e, at, at == plan->huge_start))
 			at += HUGE_SIZE;
 		tend(e, (at - plan->huge_start) >> HUGE_SHIFT);
+		__atomic_store_n(&p->huge.taking, 0, __ATOMIC_RELEASE);
 	}
 	pool_leave(&p->taking);
 	return at - plan->huge_start;

@@ -8,6 +8,9 @@
  * faulter, it cannot, so the scheduler moves it to an idle one, and after each move of
  * ours it moves again. Then we stay where we are and wait for the next event awake for a
  * moment: half of what a fault costs across processors is the end of their sleep.
+ *
+ * Where several tasks answer (team.c) each has a processor, and the scheduler has nowhere
+ * to move a faulter to that would not have one of us.
  */
 #include <linux/fs.h>
 #include <linux/uio.h>
@@ -18,8 +21,9 @@
 #include "lib/sys/procstat.h"
 #include "lib/sys/sys.h"
 
-#define LOOK_EVERY	  32 /* faults of one thread */
-#define LOOK_EVERY_THREAD 8  /* faults, if they come from another thread */
+#define LOOK_EVERY	  32   /* faults of one thread */
+#define LOOK_EVERY_THREAD 8    /* faults, if they come from another thread */
+#define LOOK_SELDOM	  1024 /* where all processors have their task */
 #define MAX_CPUS	  1024
 #define MOVES		  2 /* in a row: it will always move */
 #define MOVES_MAX	  4096
@@ -29,11 +33,14 @@
 
 void place_init(struct place *p)
 {
-	*p = (struct place){ .cpu = -1, .faults = LOOK_EVERY - 1, .patience = MOVES };
+	*p = (struct place){ .cpu = -1,
+			     .faults = LOOK_EVERY - 1,
+			     .patience = MOVES,
+			     .every = LOOK_EVERY };
 }
 
-/* The processor that thread @tid ran on last, or -1. Fault task: its own stack. */
-static int processor_of(const struct engine *e, u32 tid)
+/* Fault task: its own stack. */
+int place_of(const struct engine *e, u32 tid)
 {
 	char path[40], buf[512];
 	const char *s;
@@ -45,7 +52,7 @@ static int processor_of(const struct engine *e, u32 tid)
 	return s ? (int)parse_ulong(&s, 10) : -1;
 }
 
-static void bind_to(struct place *p, int cpu)
+void place_bind(struct place *p, int cpu)
 {
 	unsigned long mask[MAX_CPUS / 64] = { 0 };
 
@@ -55,7 +62,7 @@ static void bind_to(struct place *p, int cpu)
 	}
 	mask[cpu / 64] = 1UL << cpu % 64;
 	p->failed = sys_sched_setaffinity(0, sizeof(mask), mask) != 0;
-	p->cpu = cpu;
+	WRITE_ONCE(p->cpu, p->failed ? -1 : cpu);
 }
 
 /* Without sleeping; not in the headers of 6.1: userfaultfd takes it since Linux 6.10. */
@@ -99,11 +106,28 @@ void place_follow(struct place *p, const struct engine *e, u32 tid)
 	same = tid == p->tid;
 	p->tid = tid;
 	p->faults = 0;
-	cpu = processor_of(e, tid);
+	cpu = place_of(e, tid);
 	/* Threads that take turns need the other processor for themselves. */
 	p->moves = cpu != p->cpu && p->cpu >= 0 && same ? p->moves + 1 : 0;
 	if (p->moves >= p->patience)
 		p->spin = SPIN_FAULTS;
 	else if (cpu != p->cpu && cpu >= 0)
-		bind_to(p, cpu);
+		place_bind(p, cpu);
+}
+
+void place_follow_in_team(struct fault_task *t, u32 tid)
+{
+	struct place *p = &t->place;
+	int cpu;
+
+	if (p->failed || !tid || ++p->faults < p->every)
+		return;
+	p->faults = 0;
+	cpu = place_of(t->e, tid);
+	if (cpu < 0 || team_covers(t->team, cpu)) {
+		p->every = min(2 * p->every, (u32)LOOK_SELDOM);
+		return;
+	}
+	place_bind(p, cpu);
+	p->every = LOOK_EVERY;
 }

@@ -51,11 +51,11 @@ void pool_tend(struct engine *e, unsigned long pages)
 	/* Who gets his pages in small windows would never take any from the pool. */
 	if (pages < MOVE_FROM)
 		return;
-	p->installed += pages;
+	stat_add(p->installed, pages);
 	if (!READ_ONCE(p->base))
 		return;
 	/* Since it was last given back unused, which says that it is not needed. */
-	earned = p->installed - READ_ONCE(p->forfeit);
+	earned = READ_ONCE(p->installed) - READ_ONCE(p->forfeit);
 	if (!p->keep && earned >= WARM_UP)
 		WRITE_ONCE(p->want, min(earned / SHARE, p->pages));
 	if (!p->want)
@@ -66,23 +66,43 @@ void pool_tend(struct engine *e, unsigned long pages)
 		pool_ring(p);
 }
 
+/* @head, from which at most @most pages in a row, *@run, are the caller's alone; *@run 0:
+ * there are none. */
+static unsigned long take(struct zero_pool *p, unsigned long most, unsigned long *run)
+{
+	unsigned long head = READ_ONCE(p->head), ready;
+
+	do { /* @tail is read after @head and never behind it */
+		ready = __atomic_load_n(&p->tail, __ATOMIC_ACQUIRE) - head;
+		pool_page(p, head, run);
+		*run = min(*run, ready);
+		*run = min(*run, most);
+	} while (!__atomic_compare_exchange_n(&p->head, &head, head + *run, false,
+					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	return head;
+}
+
+/* What was not moved after all, unless another task has taken what follows it. */
+static void put_back(struct zero_pool *p, unsigned long from, unsigned long end)
+{
+	__atomic_compare_exchange_n(&p->head, &end, from, false, __ATOMIC_RELAXED,
+				    __ATOMIC_RELAXED);
+}
+
 static int move(struct engine *e, unsigned long start, unsigned long end,
 		unsigned long *done)
 {
 	struct zero_pool *p = &e->pool;
-	unsigned long run, src, moved;
+	unsigned long run, any, head, moved;
 	int ret = 0;
 
 	while (!ret && start < end) {
-		unsigned long ready = pool_ready(p);
-
-		src = pool_page(p, p->head, &run);
-		run = min(run, ready) << PAGE_SHIFT;
-		run = min(run, end - start);
+		head = take(p, (end - start) >> PAGE_SHIFT, &run);
 		if (!run)
 			return -ENOBUFS;
-		ret = uffd_move(e->uffd, start, src, run, &moved);
-		WRITE_ONCE(p->head, p->head + (moved >> PAGE_SHIFT));
+		ret = uffd_move(e->uffd, start, pool_page(p, head, &any),
+				run << PAGE_SHIFT, &moved);
+		put_back(p, head + (moved >> PAGE_SHIFT), head + run);
 		start += moved;
 		*done += moved;
 	}

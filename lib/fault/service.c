@@ -27,12 +27,10 @@ void engine_fail_stop(struct engine *e)
 	__builtin_unreachable();
 }
 
-/* The fault task has installed nothing since the hook took the lock (engine.h). */
+/* No fault task has installed anything since the hook took the lock (engine.h). */
 static bool untouched_meanwhile(struct engine *e)
 {
-	u32 seq = __atomic_load_n(&e->fault_seq, __ATOMIC_SEQ_CST);
-
-	return seq == e->seq_at_lock && !(seq & 1);
+	return fault_seq_sum(e) == e->seq_at_lock && !fault_work_busy(e);
 }
 
 /*
@@ -169,34 +167,56 @@ void engine_take_creds(struct engine *e)
 	sys_capset(&head, caps);
 }
 
-void engine_ack_creds(struct engine *e)
+void engine_ack_creds(struct engine *e, u32 *done, u32 seq)
 {
+	__atomic_store_n(done, seq, __ATOMIC_SEQ_CST);
 	__atomic_fetch_add(&e->creds_acks, 1, __ATOMIC_RELEASE);
 	sys_futex(&e->creds_acks, FUTEX_WAKE_PRIVATE, 1, NULL);
 }
 
-/* The service task, the fault task and smm-ctl each have credentials of their own. */
-#define TASKS_WITH_CREDS 3
+/*
+ * Each fault task and smm-ctl have credentials of their own. A fault task that is being
+ * started has them of the one that starts it: see start_task().
+ */
+static bool all_follow(struct engine *e)
+{
+	bool all = READ_ONCE(e->creds_ctl) == e->creds_seq;
+
+	for (int i = 0; i < FAULT_TASKS_MAX; i++)
+		if (__atomic_load_n(&e->fault[i].started, __ATOMIC_SEQ_CST))
+			all &= READ_ONCE(e->fault[i].creds_done) == e->creds_seq;
+	return all;
+}
+
+/* Out of read(2), or of the futex of who is not needed. One that is just being started,
+ * and has no id yet, looks before it waits. */
+static void call_fault_tasks(struct engine *e)
+{
+	for (int i = 0; i < FAULT_TASKS_MAX; i++) {
+		int tid = READ_ONCE(e->fault[i].tid);
+
+		if (tid)
+			sys_tgkill(e->fault_pid, tid, FAULT_SIGNAL);
+	}
+}
 
 static long follow_creds(struct engine *e)
 {
 	const struct timespec tick = { 0, 100 * 1000 * 1000 };
 	const u64 one = 1;
-	u32 acks;
 
-	WRITE_ONCE(e->creds_acks, 0);
 	__atomic_fetch_add(&e->creds_seq, 1, __ATOMIC_SEQ_CST);
 	sys_write(e->wake_fd, &one, sizeof(one));
-	sys_tgkill(e->fault_pid, e->fault_pid, FAULT_SIGNAL);
 	engine_take_creds(e);
-	engine_ack_creds(e);
-	for (int i = 0; (acks = READ_ONCE(e->creds_acks)) < TASKS_WITH_CREDS; i++) {
-		if (i == 20)
-			return -ETIMEDOUT;
-		sys_tgkill(e->fault_pid, e->fault_pid, FAULT_SIGNAL);
+	for (int i = 0; i <= 20; i++) {
+		u32 acks = __atomic_load_n(&e->creds_acks, __ATOMIC_ACQUIRE);
+
+		if (all_follow(e))
+			return 0;
+		call_fault_tasks(e);
 		sys_futex(&e->creds_acks, FUTEX_WAIT_PRIVATE, acks, &tick);
 	}
-	return 0;
+	return -ETIMEDOUT;
 }
 
 static long serve(struct engine *e)

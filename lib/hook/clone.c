@@ -81,7 +81,7 @@ static void engine_forget(struct engine *e)
 	e->mm->mm_users = e->mm->mm_count = 1;
 	e->state = ENGINE_OFF;
 	e->mailbox = MAILBOX_DEAD;
-	e->fault_seq = 0;
+	engine_forget_work(e);
 	pool_forget();
 	e->said = true;
 	e->degraded = NULL;

@@ -63,6 +63,12 @@ bool engine_is_ours(void)
 	return smm.engine.owner == (int)sys_getpid();
 }
 
+void engine_forget_work(struct engine *e)
+{
+	for (int i = 0; i < FAULT_TASKS_MAX; i++)
+		e->fault[i] = (struct fault_work){ .seq = 0 };
+}
+
 void engine_start(void)
 {
 	struct engine *e = &smm.engine;
@@ -80,7 +86,7 @@ void engine_start(void)
 	e->ctl_pid = e->fault_pid = 0;
 	WRITE_ONCE(e->stopping, 0);
 	WRITE_ONCE(e->mailbox, MAILBOX_IDLE);
-	WRITE_ONCE(e->fault_seq, 0); /* the old fault task may have died at work */
+	engine_forget_work(e); /* the old fault tasks may have died at work */
 	cow_forget();
 	WRITE_ONCE(e->state, ENGINE_STARTING);
 	/*
@@ -251,9 +257,11 @@ void engine_wait_range(unsigned long start, unsigned long end)
 {
 	const struct engine *e = &smm.engine;
 
-	/* The cow task first: it may keep the fault task busy. */
+	/* The cow task first: it may keep the fault tasks busy. */
 	wait_busy(&e->cow.seq, &e->cow.busy_start, &e->cow.busy_end, start, end);
-	wait_busy(&e->fault_seq, &e->busy_start, &e->busy_end, start, end);
+	for (int i = 0; i < FAULT_TASKS_MAX; i++)
+		wait_busy(&e->fault[i].seq, &e->fault[i].busy_start,
+			  &e->fault[i].busy_end, start, end);
 }
 
 void own_range(unsigned long start, unsigned long end)

@@ -120,8 +120,8 @@ bool mmap_write_lock(unsigned long start, unsigned long len)
 		stat_inc(smm.stat.lock_stolen);
 		model_resync();
 	}
-	/* Before the call; pairs with fault_events() */
-	smm.engine.seq_at_lock = __atomic_load_n(&smm.engine.fault_seq, __ATOMIC_SEQ_CST);
+	/* Before the call; pairs with fault_begin() */
+	smm.engine.seq_at_lock = fault_seq_sum(&smm.engine);
 	return model_prepare(start, len);
 }
 

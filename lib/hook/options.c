@@ -100,6 +100,18 @@ static unsigned int env_around(char **envp)
 					"to 512");
 }
 
+/* 0: as many as pay. */
+static unsigned int env_fault_tasks(char **envp)
+{
+	const char *name = "SHADOWMM_FAULT_TASKS", *v = env(envp, name);
+
+	if (!v || !*v || !strcmp(v, "auto"))
+		return 0;
+	return (unsigned int)env_number(
+		envp, name, 1, FAULT_TASKS_MAX, 0,
+		"set it to auto or a number of tasks from 1 to 4");
+}
+
 static unsigned long env_pool(char **envp)
 {
 	const char *name = "SHADOWMM_POOL", *v = env(envp, name);
@@ -183,6 +195,7 @@ bool start_options(char **envp)
 	o->around = env_around(envp);
 	o->pool = env_pool(envp);
 	o->pool_pages = env_pool_pages(envp);
+	o->fault_tasks = env_fault_tasks(envp);
 	smm.engine.sampling.every =
 		(u32)env_number(envp, "SHADOWMM_COW_STACKS", 0, COW_STACKS_SELDOM, 0,
 				"set it to a number of writes, up to 1000000, or 0");

@@ -104,12 +104,14 @@ long engine_request(enum engine_op op, unsigned long start, unsigned long end,
 /* This process owns the engine: it is not a vfork child borrowing the memory. */
 bool engine_is_ours(void);
 /*
- * Wait until the fault task installs nothing in [start, end), which has been unmapped
+ * Wait until no fault task installs anything in [start, end), which has been unmapped
  * (and the model knows) or is about to be emptied. Otherwise a late page could appear
  * where the program must find none (an area of its own userfaultfd, mincore()). The fault
- * task waits for nobody.
+ * tasks wait for nobody.
  */
 void engine_wait_range(unsigned long start, unsigned long end);
+/* There are no fault tasks any more, or not yet. */
+void engine_forget_work(struct engine *e);
 /* Register what the model wants registered in [start, end). Caller holds mmap_lock. */
 void own_range(unsigned long start, unsigned long end);
 /*

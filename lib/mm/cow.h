@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * How many pages to copy at the first write to one of them after a fork. The fault task
+ * How many pages to copy at the first write to one of them after a fork. Each fault task
  * keeps one struct cow_streams and asks at every such write; nobody else touches it.
  *
  * C1. What is copied beyond the page that is written to is at most a quarter of what was

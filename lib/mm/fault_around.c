@@ -160,14 +160,14 @@ static void remember(struct fault_streams *streams, struct fault_stream *s,
 	streams->misses_before = stat ? stat->misses : 0;
 }
 
-void fault_around_undo(struct fault_streams *streams, struct vma_stat *stat)
+void fault_around_undo(struct fault_streams *streams, const struct fault_plan *plan)
 {
-	if (!streams->changed)
+	if (!streams->changed || plan->turn != streams->clock)
 		return;
 	*streams->changed = streams->before;
 	streams->changed = NULL;
-	if (stat)
-		stat->misses = streams->misses_before;
+	if (plan->stat)
+		plan->stat->misses = streams->misses_before;
 }
 
 void fault_around_clamp(struct fault_streams *streams, struct fault_plan *plan,
@@ -191,15 +191,15 @@ void fault_around_clamp(struct fault_streams *streams, struct fault_plan *plan,
 	plan->end = end;
 }
 
-void fault_around_huge(struct fault_streams *streams, unsigned long start,
-		       unsigned long end, const struct fault_plan *plan)
+void fault_around_huge(struct fault_streams *streams, const struct fault_plan *plan,
+		       unsigned long bytes)
 {
 	struct fault_stream *s = streams->changed;
 
-	if (!s)
-		return; /* windows are fixed */
-	s->start = min(s->start, start);
-	s->end = max(s->end, end);
+	if (!s || plan->turn != streams->clock)
+		return;
+	s->start = min(s->start, plan->huge_start);
+	s->end = max(s->end, plan->huge_start + bytes);
 	s->last = plan->start;
 }
 
@@ -267,5 +267,5 @@ void fault_around(struct fault_streams *streams, const struct vm_area_struct *vm
 		move_to(s, vma, plan);
 	else
 		begin_new(streams, s, vma, plan);
-	s->used = ++streams->clock;
+	s->used = plan->turn = ++streams->clock;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * How much to bring in with a missing page. The fault task keeps one struct
- * fault_streams and asks at every fault; nobody else touches it.
+ * How much to bring in with a missing page. The fault tasks keep one struct
+ * fault_streams and ask at every fault, one at a time (lib/fault/team.c): two threads
+ * that take turns are one stream, whoever answers.
  *
  * W1. What a stream installs beyond the page of the fault is at most a quarter of what
  *     was touched in its order before, or FAULT_AROUND_FIRST pages if that is more.
@@ -41,17 +42,18 @@ struct fault_streams {
 void fault_around(struct fault_streams *streams, const struct vm_area_struct *vma,
 		  unsigned long addr, struct fault_plan *plan);
 /*
- * The page of the last fault was there already: a window that another thread's fault
+ * The page of @plan's fault was there already: a window that another thread's fault
  * brought in had not come so far when this one began to wait. It says nothing about the
- * order of the program's accesses, so forget it.
+ * order of the program's accesses, so forget it; unless another has come meanwhile.
  */
-void fault_around_undo(struct fault_streams *streams, struct vma_stat *stat);
+void fault_around_undo(struct fault_streams *streams, const struct fault_plan *plan);
 /* The plan for a fault at @addr is cut to the 2 MiB from @block on, which contain it.
  * @streams may be NULL: windows are fixed. */
 void fault_around_clamp(struct fault_streams *streams, struct fault_plan *plan,
 			unsigned long addr, unsigned long block);
-/* [start, end), huge pages, have been installed instead of the last plan's window. */
-void fault_around_huge(struct fault_streams *streams, unsigned long start,
-		       unsigned long end, const struct fault_plan *plan);
+/* @bytes of huge pages from plan->huge_start on have been installed instead of its
+ * window; unless another fault has come meanwhile. */
+void fault_around_huge(struct fault_streams *streams, const struct fault_plan *plan,
+		       unsigned long bytes);
 
 #endif

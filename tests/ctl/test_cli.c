@@ -145,6 +145,9 @@ Test(cli, run_checks_its_options)
 	expect_usage(tool("run", "--fault-around=513", "true", NULL));
 	expect_usage(tool("run", "--fault-around=8x", "true", NULL));
 	expect_usage(tool("run", "--fault-around=automatic", "true", NULL));
+	expect_usage(tool("run", "--fault-tasks=0", "true", NULL));
+	expect_usage(tool("run", "--fault-tasks=5", "true", NULL));
+	expect_usage(tool("run", "--fault-tasks=off", "true", NULL));
 	expect_usage(tool("run", "--cow-stacks=0", "true", NULL));
 	expect_usage(tool("run", "--cow-stacks=1000001", "true", NULL));
 	expect_usage(tool("run", "--cow-stacks=1x", "true", NULL));
@@ -299,13 +302,14 @@ Test(cli, run_translates_its_options)
 	snprintf(log, sizeof(log), "%s/log", c.base);
 	cr_assert_eq(chdir(c.base), 0);
 	r = tool("run", "--intercept=all", "--policy", "track", "--fault-around=16",
-		 "--min-own=2m", "--pool=1m", "--pool-pages=huge", "--verify-at-exit",
-		 "log", "--quiet", "-v", "--", "/usr/bin/env", NULL);
+		 "--fault-tasks=2", "--min-own=2m", "--pool=1m", "--pool-pages=huge",
+		 "--verify-at-exit", "log", "--quiet", "-v", "--", "/usr/bin/env", NULL);
 	snprintf(list, sizeof(list), "%s:libm.so.6", some_library());
 	expect_env(r.out, "LD_PRELOAD", list);
 	expect_env(r.out, "SHADOWMM_INTERCEPT", "all");
 	expect_env(r.out, "SHADOWMM_POLICY", "track");
 	expect_env(r.out, "SHADOWMM_FAULT_AROUND", "16");
+	expect_env(r.out, "SHADOWMM_FAULT_TASKS", "2");
 	expect_env(r.out, "SHADOWMM_MIN_OWN", "2097152");
 	expect_env(r.out, "SHADOWMM_POOL", "1048576");
 	expect_env(r.out, "SHADOWMM_POOL_PAGES", "huge");
@@ -687,7 +691,7 @@ Test(cli, vma_above_everything)
 
 #define STAT                                                                             \
 	"{\"pid\":1,\"comm\":\"canned\",\"mode\":\"own\",\"degraded\":\"low on luck\","  \
-	"\"engine_pid\":11,\"fault_pid\":12,\"start_time\":0,"                           \
+	"\"engine_pid\":11,\"fault_pid\":12,\"start_time\":0,\"fault_events\":[30,3],"   \
 	"\"mm\":{\"map_count\":20,\"start_code\":\"00401000\",\"blind\":false,"          \
 	"\"def_flags\":[\"lo\",\"lf\"]},\"auxv\":[[3,\"00400040\"],[99,\"00000001\"]],"  \
 	"\"policy\":{\"own\":{\"areas\":5,\"bytes\":1048576},"                           \
@@ -706,6 +710,7 @@ Test(cli, stat_for_people_and_programs)
 	start(STAT);
 	r = tool("stat", pid_text, NULL);
 	cr_expect(holds(r.out, "degraded         low on luck\n"), "%s", r.out);
+	cr_expect(holds(r.out, "fault events     30 3\n"), "%s", r.out);
 	cr_expect(holds(r.out, "  map_count      20\n"), "%s", r.out);
 	cr_expect(holds(r.out, "  def_flags      lo lf\n"), "%s", r.out);
 	cr_expect(holds(r.out, "  AT_PHDR              00400040\n"), "%s", r.out);

@@ -96,7 +96,7 @@ Test(around, two_threads_in_turns)
 			continue;
 		fault_around(&streams, &vma, BASE + (i + 1) * PAGE_SIZE, &plan);
 		cr_assert(there[i + 1]);
-		fault_around_undo(&streams, &stat);
+		fault_around_undo(&streams, &plan);
 	}
 	cr_expect_lt(faults, 160, "%lu faults", faults);
 	expect_waste_below(25);
@@ -133,11 +133,29 @@ Test(around, an_undone_fault_has_left_no_trace)
 		before = streams;
 		misses = stat.misses;
 		fault_around(&streams, &vma, BASE + page * PAGE_SIZE, &plan);
-		fault_around_undo(&streams, &stat);
+		fault_around_undo(&streams, &plan);
 		cr_assert(!memcmp(before.s, streams.s, sizeof(before.s)));
 		cr_assert(stat.misses == misses);
 		fault(page);
 	}
+}
+
+/* Another task has asked meanwhile, or no stream was asked at all. */
+Test(around, only_the_last_fault_is_undone)
+{
+	struct fault_streams before;
+	struct fault_plan first, none = { .turn = 0 };
+
+	touch(0);
+	fault_around_undo(&streams, &none);
+	fault_around(&streams, &vma, BASE + 2048 * PAGE_SIZE, &first);
+	fault_around(&streams, &vma, BASE + 1024 * PAGE_SIZE, &plan);
+	before = streams;
+	fault_around_undo(&streams, &first);
+	fault_around_undo(&streams, &none);
+	cr_expect(!memcmp(&before, &streams, sizeof(before)));
+	fault_around_undo(&streams, &plan);
+	cr_expect(memcmp(&before, &streams, sizeof(before)));
 }
 
 Test(around, backwards)
@@ -273,8 +291,8 @@ Test(around, cut_backwards_and_strided)
 Test(around, a_huge_page_instead)
 {
 	fault(512 * 3 + 100);
-	fault_around_huge(&streams, BASE + 512 * 3 * PAGE_SIZE,
-			  BASE + 512 * 4 * PAGE_SIZE, &plan);
+	plan.huge_start = BASE + 512 * 3 * PAGE_SIZE;
+	fault_around_huge(&streams, &plan, HUGE_SIZE);
 	fault(512 * 4);
 	cr_expect_eq(stat.misses, 0);
 	cr_expect_eq(streams.ahead, 512 / 4);

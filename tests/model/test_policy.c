@@ -347,10 +347,11 @@ Test(fault, huge_ahead)
 {
 	huge_area(VM_HUGEPAGE, THP_ADVISED);
 	expect_huge(BLOCK(1), BLOCK(1), BLOCK(2));
-	fault_around_huge(&streams, BLOCK(1), BLOCK(2), &plan);
+	fault_around_huge(&streams, &plan, HUGE_SIZE);
 	expect_huge(BLOCK(2), BLOCK(2), BLOCK(3));
 	/* As if it had been longer. */
-	fault_around_huge(&streams, BLOCK(2) - 15 * HUGE_SIZE, BLOCK(3), &plan);
+	plan.huge_start = BLOCK(2) - 15 * HUGE_SIZE;
+	fault_around_huge(&streams, &plan, 16 * HUGE_SIZE);
 	expect_huge(BLOCK(3), BLOCK(3), BLOCK(5));
 }
 

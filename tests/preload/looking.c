@@ -8,6 +8,7 @@
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,8 @@ static struct capture got;
 static void setup(void)
 {
 	static const char *const names[] = { "looked_at",   "sharing", "api",
-					     "first_touch", "endings", NULL };
+					     "first_touch", "endings", "fault_turns",
+					     NULL };
 
 	scratch_make(names);
 }
@@ -202,6 +204,45 @@ Test(looking, no_drift_with_dispatch)
 	cr_expect(tool(&l, "vma", NULL, "210000000000") == 0, "%s", got.out);
 	live_command(&l, 'u', "used");
 	cr_expect(tool(&l, "stat", "--json", NULL) == 0 && counter("sud_traps") > 0);
+	cr_expect(live_end(&l) == 0);
+}
+
+/* --- fault tasks ------------------------------------------------------------------- */
+
+static long times_helped(const struct live *l)
+{
+	cr_expect(tool(l, "stat", "--json", NULL) == 0, "%s", got.err);
+	return counter("fault_helped");
+}
+
+static bool one_fault_task(void)
+{
+	const char *events = strstr(got.out, "\"fault_events\":[");
+
+	cr_assert(events);
+	events = strchr(events, '[') + 1;
+	return strtol(events, NULL, 10) > 0 &&
+	       events[strspn(events, "0123456789")] == ']';
+}
+
+/* The second comes for two threads, goes for one, and comes again. */
+Test(looking, fault_tasks_come_and_go)
+{
+	cpu_set_t all;
+	struct live l;
+
+	cr_assert(sched_getaffinity(0, sizeof(all), &all) == 0);
+	if (CPU_COUNT(&all) < 2)
+		cr_skip("needs two processors");
+	start_program(&l, "fault_turns", "SHADOWMM_FAULT_AROUND=1");
+	live_command(&l, 'o', "one thread");
+	cr_expect(times_helped(&l) == 0 && one_fault_task(), "%s", got.out);
+	for (int i = 1; i <= 3; i++) {
+		live_command(&l, 't', "two threads");
+		cr_expect(times_helped(&l) == i && !one_fault_task(), "%s", got.out);
+		live_command(&l, 'o', "one thread");
+		cr_expect(times_helped(&l) == i, "%s", got.out);
+	}
 	cr_expect(live_end(&l) == 0);
 }
 

@@ -457,6 +457,20 @@ static void compare(const char *program, const char *arg, unsigned int expect)
 		compare(#name, NULL, EXIT_ZERO | LINES);  \
 	}
 
+/* And with several fault tasks from the start, also on one processor. */
+#define TEAM(name)                                       \
+	Test(preload_team, name)                         \
+	{                                                \
+		setenv("SHADOWMM_FAULT_TASKS", "2", 1);  \
+		compare(#name, NULL, EXIT_ZERO | LINES); \
+	}                                                \
+	Test(preload_team_small, name)                   \
+	{                                                \
+		setenv("SHADOWMM_FAULT_TASKS", "4", 1);  \
+		setenv("SHADOWMM_MIN_OWN", "4096", 1);   \
+		compare(#name, NULL, EXIT_ZERO | LINES); \
+	}
+
 /* Asks its own socket, so it must have one. */
 Test(preload, all_flags)
 {
@@ -476,6 +490,7 @@ PROGRAM(errnos)
 PROGRAM(exec_kinds)
 PROGRAM(failed_halfway)
 PROGRAM(fault_in_syscall)
+PROGRAM(fault_storm)
 PROGRAM(first_touch)
 PROGRAM(fork_data)
 PROGRAM(huge_pages)
@@ -528,6 +543,19 @@ TRACKED(mremap_kinds)
 TRACKED(shared_maps)
 TRACKED(thread_storm)
 
+TEAM(credentials)
+TEAM(fault_storm)
+TEAM(first_touch)
+TEAM(fork_data)
+TEAM(madvise_kinds)
+TEAM(map_fixed)
+TEAM(mremap_kinds)
+TEAM(own_uffd)
+TEAM(random_touch)
+TEAM(shared_maps)
+TEAM(signals)
+TEAM(thread_storm)
+
 COW(cow_data)
 COW(cow_tree)
 COW(fork_data)
@@ -539,6 +567,7 @@ COW(exec_kinds)
 COW(mremap_kinds)
 COW(spawn_kinds)
 COW(own_uffd)
+COW(fault_storm)
 COW(thread_storm)
 
 HUGE(cow_data)

@@ -15,7 +15,8 @@
 #include "cli.h"
 
 /* The same in the library. */
-#define FAULT_AROUND_MAX 512	 /* pages */
+#define FAULT_AROUND_MAX 512 /* pages */
+#define FAULT_TASKS_MAX	 4
 #define COW_STACKS_MAX	 1000000 /* writes */
 
 const char cmd_run_options[] =
@@ -23,6 +24,7 @@ const char cmd_run_options[] =
 	"well\n"
 	"  --policy=own|track     page anonymous memory ourselves, or only follow it\n"
 	"  --fault-around=N       pages brought in per fault: auto, off, or 1 to 512\n"
+	"  --fault-tasks=N        tasks that answer faults: auto, or 1 to 4\n"
 	"  --pool=SIZE            hold SIZE bytes of zeroed pages ready: auto, off, or "
 	"(k, m, g)\n"
 	"  --pool-pages=KIND      what they are where the kernel gives huge pages: huge, "
@@ -43,6 +45,7 @@ enum {
 	OPT_INTERCEPT = 256,
 	OPT_POLICY,
 	OPT_FAULT_AROUND,
+	OPT_FAULT_TASKS,
 	OPT_MIN_OWN,
 	OPT_POOL,
 	OPT_POOL_PAGES,
@@ -57,6 +60,7 @@ static const struct option options[] = {
 	{ "intercept", required_argument, NULL, OPT_INTERCEPT },
 	{ "policy", required_argument, NULL, OPT_POLICY },
 	{ "fault-around", required_argument, NULL, OPT_FAULT_AROUND },
+	{ "fault-tasks", required_argument, NULL, OPT_FAULT_TASKS },
 	{ "start", required_argument, NULL, OPT_START },
 	{ "pool", required_argument, NULL, OPT_POOL },
 	{ "pool-pages", required_argument, NULL, OPT_POOL_PAGES },
@@ -102,6 +106,17 @@ static int set_fault_around(const char *value)
 				 "to %d, auto or off",
 				 value, FAULT_AROUND_MAX);
 	return set_env("SHADOWMM_FAULT_AROUND", value);
+}
+
+static int set_fault_tasks(const char *value)
+{
+	bool digit = value[0] >= '1' && value[0] <= '0' + FAULT_TASKS_MAX && !value[1];
+
+	if (strcmp(value, "auto") != 0 && !digit)
+		return cli_usage("run: --fault-tasks: %s: not a number of tasks: give 1 "
+				 "to %d, or auto",
+				 value, FAULT_TASKS_MAX);
+	return set_env("SHADOWMM_FAULT_TASKS", value);
 }
 
 static int set_cow_stacks(const char *value)
@@ -220,6 +235,8 @@ static int set_option(int opt, char **argv)
 		return set_cow_stacks(optarg);
 	case OPT_FAULT_AROUND:
 		return set_fault_around(optarg);
+	case OPT_FAULT_TASKS:
+		return set_fault_tasks(optarg);
 	case OPT_MIN_OWN:
 		return set_size("min-own", "SHADOWMM_MIN_OWN", optarg);
 	case OPT_POOL:

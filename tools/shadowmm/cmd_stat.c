@@ -21,6 +21,17 @@ static void print_start(json_t *reply)
 		printf("%-16s %s\n", "started", text);
 }
 
+static void print_fault_events(json_t *events)
+{
+	json_t *number;
+	size_t i;
+
+	printf("%-16s", "fault events");
+	json_array_foreach(events, i, number)
+		printf(" %lld", (long long)json_integer_value(number));
+	puts(json_array_size(events) ? "" : " 0");
+}
+
 static void print_process(json_t *reply)
 {
 	const char *degraded = json_str(reply, "degraded");
@@ -31,6 +42,7 @@ static void print_process(json_t *reply)
 	printf("%-16s %s\n", "degraded", *degraded ? degraded : "no");
 	printf("%-16s %ld\n", "engine pid", json_num(reply, "engine_pid"));
 	printf("%-16s %ld\n", "fault pid", json_num(reply, "fault_pid"));
+	print_fault_events(json_object_get(reply, "fault_events"));
 	print_start(reply);
 }
 
