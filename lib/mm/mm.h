@@ -426,7 +426,7 @@ struct fault_plan {
 	/* Where the kernel would give huge pages: the one that contains the page of the
 	 * fault, and those that may follow it. Equal: none. */
 	unsigned long huge_start, huge_end;
-	unsigned int turn;     /* fault_streams.clock then; 0: no stream was asked */
+	unsigned int turn; /* fault_streams.clock then; 0: no stream was asked */
 };
 
 #define FAULT_AROUND_MAX 512 /* pages: largest window */

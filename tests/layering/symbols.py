@@ -7,7 +7,7 @@ import re
 from rooms import NM, OBJDUMP, PURE, READELF, ROOMS, Report, archives, code, library, read, run
 
 # Made by the linker inside the library.
-LINKER_SYMBOLS = ("_GLOBAL_OFFSET_TABLE_", "__ehdr_start")
+LINKER_SYMBOLS = ("_GLOBAL_OFFSET_TABLE_", "__ehdr_start", "__bss_start", "_end")
 
 report = Report()
 
