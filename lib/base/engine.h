@@ -26,6 +26,7 @@
 #include "lib/base/compiler.h"
 #include "lib/base/cow.h"
 #include "lib/base/cow_sample.h"
+#include "lib/base/files.h"
 #include "lib/base/mm_id.h"
 #include "lib/base/pool.h"
 #include "lib/base/stat.h"
@@ -58,6 +59,10 @@ enum engine_op {
 	ENGINE_POOL_START, /* fill the pool before anything is asked of it */
 	ENGINE_POOL_STOP,  /* nobody uses the pool any more: it may be unmapped */
 	ENGINE_CREDS,	   /* every engine task takes over @creds */
+	ENGINE_FILE_MAP,   /* page the file mapping [start, end), of @wanted, ourselves */
+	ENGINE_FILE_BACK,  /* areas of files in [start, end) are the kernel's, @reason */
+	ENGINE_FILE_DROP,  /* and show the file, without what was written to it */
+	ENGINE_FILE_CLEAN, /* end what belongs to areas of files that have gone */
 	ENGINE_FORKED,	   /* look at cow.forks; nobody waits for the answer */
 };
 
@@ -76,6 +81,7 @@ struct engine_creds {
 struct engine_options {
 	bool own;		   /* page eligible areas ourselves */
 	bool cow;		   /* and decide on the copies after a fork */
+	u8 files;		   /* and files: enum file_policy (lib/mm/mm.h) */
 	bool quiet, verbose, mark; /* SHADOWMM_QUIET, _VERBOSE, _MARK */
 	bool verify_flags;	   /* SHADOWMM_VERIFY_FLAGS: at exit, by smaps */
 	unsigned long
@@ -112,6 +118,7 @@ struct mm_birth {
 #define ENGINE_STACK_SERVICE (32 * 1024)
 #define ENGINE_STACK_POOL    (16 * 1024)
 #define ENGINE_STACK_COW     (16 * 1024)
+#define ENGINE_STACK_LEASE   (32 * 1024)
 
 #define FAULT_TASKS_MAX	     4
 
@@ -132,6 +139,8 @@ struct engine {
 	/* Give the model memory for a change of [start, start + len). Holding mmap_lock;
 	 * 0 or -errno. Set once. */
 	long (*reserve)(unsigned long start, unsigned long len);
+	/* Give it @bytes more. The same. */
+	long (*grow)(size_t bytes);
 	struct smm_stat *stat;	   /* set once */
 	struct engine_options opt; /* constructor */
 
@@ -167,12 +176,14 @@ struct engine {
 
 	struct zero_pool pool;
 	struct cow_state cow;
+	struct file_state files;
 
 	u32 mailbox; /* enum mailbox_state */
 	struct {
 		enum engine_op op;
 		int reason;
 		unsigned long start, end;
+		struct file_wanted wanted;
 		long result;
 	} request; /* owner of the mailbox */
 	/* Of the credentials that were asked for last; service task. Those that the
@@ -188,6 +199,7 @@ struct engine {
 	char stack_service[ENGINE_STACK_SERVICE] __attribute__((aligned(64)));
 	char stack_pool[ENGINE_STACK_POOL] __attribute__((aligned(64)));
 	char stack_cow[ENGINE_STACK_COW] __attribute__((aligned(64)));
+	char stack_lease[ENGINE_STACK_LEASE] __attribute__((aligned(64)));
 
 	struct cow_sampling sampling; /* last: large, and mostly never touched */
 };

@@ -28,6 +28,15 @@ static inline void list_add(struct list_head *entry, struct list_head *head)
 	head->next = entry;
 }
 
+/* The same while others walk the list without a lock, forwards. */
+static inline void list_add_rcu(struct list_head *entry, struct list_head *head)
+{
+	entry->next = head->next;
+	entry->prev = head;
+	head->next->prev = entry;
+	__atomic_store_n(&head->next, entry, __ATOMIC_RELEASE);
+}
+
 static inline void list_del(struct list_head *entry)
 {
 	entry->prev->next = entry->next;

@@ -38,6 +38,9 @@
 	X(cow_passes, "times shared pages were looked for after a fork")  \
 	X(cow_skipped, "forks whose child had gone or executed by then")  \
 	X(cow_protected, "shared pages write-protected")                  \
+	X(files_ours, "mappings of files that became ours")               \
+	X(files_left, "pieces of these given back to the kernel")         \
+	X(files_stuck, "pieces that could not be given back")             \
 	X(registered, "ranges registered with userfaultfd")               \
 	X(register_failed, "registrations the kernel refused")            \
 	X(unregistered, "ranges given back to the kernel")                \

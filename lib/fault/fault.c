@@ -16,6 +16,7 @@
 #include "lib/base/string.h"
 #include "lib/fault/cow.h"
 #include "lib/fault/fault.h"
+#include "lib/fault/filemap.h"
 #include "lib/fault/internal.h"
 #include "lib/mm/fault_around.h"
 #include "lib/mm/mm.h"
@@ -167,14 +168,14 @@ static void anonymous_fault(struct fault_task *t, unsigned long page,
  * A page alone if the streams cannot be asked, because who does is off his processor.
  * False: it comes with another task's window, which wakes the faulter.
  */
-static bool plan_fault(struct fault_task *t, unsigned long page, bool write,
+static bool plan_fault(struct fault_task *t, unsigned long page, unsigned int flags,
 		       struct fault_plan *plan, enum fault_verdict *verdict)
 {
 	struct fault_team *team = t->team;
 	struct engine *e = t->e;
 
 	if (!team_trylock(team)) {
-		*verdict = handle_mm_fault(e->mm, page, write, 1, NULL, plan);
+		*verdict = handle_mm_fault(e->mm, page, flags, 1, NULL, plan);
 		plan->huge_start = plan->huge_end = 0;
 		return true;
 	}
@@ -183,15 +184,15 @@ static bool plan_fault(struct fault_task *t, unsigned long page, bool write,
 		return false;
 	}
 	*verdict =
-		handle_mm_fault(e->mm, page, write, e->opt.around, &team->streams, plan);
+		handle_mm_fault(e->mm, page, flags, e->opt.around, &team->streams, plan);
 	if (*verdict == FAULT_ZERO && !plan->count)
 		team_open_window(t, window_start(plan), window_end(plan));
 	team_unlock(team);
 	return true;
 }
 
-static void answer(struct fault_task *t, unsigned long page, enum fault_verdict verdict,
-		   const struct fault_plan *plan)
+static void answer(struct fault_task *t, unsigned long page, unsigned int flags,
+		   enum fault_verdict verdict, const struct fault_plan *plan)
 {
 	struct engine *e = t->e;
 
@@ -203,6 +204,10 @@ static void answer(struct fault_task *t, unsigned long page, enum fault_verdict 
 		stat_inc(e->stat->faults_stale);
 		answer_page(e, page, NULL);
 		break;
+	case FAULT_FILE:
+		filemap_fault(e, page, flags & FAULT_FLAG_MINOR, &plan->file);
+		break;
+	case FAULT_RETRY:
 	case FAULT_FOREIGN:
 		stat_inc(e->stat->faults_stale);
 		uffd_wake(e->uffd, page, page + PAGE_SIZE);
@@ -213,6 +218,9 @@ static void answer(struct fault_task *t, unsigned long page, enum fault_verdict 
 static void fault_event(struct fault_task *t, const struct uffd_msg *msg)
 {
 	bool write = msg->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE;
+	bool minor = msg->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_MINOR;
+	unsigned int flags =
+		(write ? FAULT_FLAG_WRITE : 0) | (minor ? FAULT_FLAG_MINOR : 0);
 	unsigned long page = event_page(msg);
 	struct engine *e = t->e;
 	enum fault_verdict verdict;
@@ -222,8 +230,8 @@ static void fault_event(struct fault_task *t, const struct uffd_msg *msg)
 	stat_inc(e->stat->faults);
 	if (write)
 		stat_inc(e->stat->faults_write);
-	if (plan_fault(t, page, write, &plan, &verdict)) {
-		answer(t, page, verdict, &plan);
+	if (plan_fault(t, page, flags, &plan, &verdict)) {
+		answer(t, page, flags, verdict, &plan);
 		team_close_window(t);
 	}
 	mm_read_unlock(e->mm, token);
@@ -256,6 +264,9 @@ static void fault_events(struct fault_task *t)
 		fault_begin(t);
 		if (msg.event != UFFD_EVENT_PAGEFAULT)
 			;
+		else if (msg.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP &&
+			 file_is_leaving(t->e, event_page(&msg)))
+			; /* he is woken when it has left */
 		else if (msg.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP)
 			do_wp_page(t->e, event_page(&msg), &t->cow,
 				   (struct cow_writer){ t->place.cpu,

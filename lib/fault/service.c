@@ -9,6 +9,7 @@
 #include "lib/base/string.h"
 #include "lib/fault/cow.h"
 #include "lib/fault/fault.h"
+#include "lib/fault/filemap.h"
 #include "lib/fault/internal.h"
 #include "lib/mm/mm.h"
 #include "lib/reclaim/reclaim.h"
@@ -33,6 +34,15 @@ static bool untouched_meanwhile(struct engine *e)
 	return fault_seq_sum(e) == e->seq_at_lock && !fault_work_busy(e);
 }
 
+static int register_area(struct engine *e, unsigned long start, unsigned long end)
+{
+	const struct vm_area_struct *vma = find_vma(e->mm, start);
+
+	if (vma && vma->vm_file && vma->vm_file->host)
+		return uffd_register_file(e->uffd, start, end);
+	return uffd_register(e->uffd, start, end, e->mm->own_wp);
+}
+
 /*
  * Each area is a change of its own. What it replaces stays as long as a reader that was
  * there before, the fault task say, and that may be taken off its processor for many
@@ -49,7 +59,7 @@ long register_range(struct engine *e, unsigned long start, unsigned long limit)
 
 		if (e->reserve(start, end - start))
 			return -ENOMEM; /* the kernel pages the rest */
-		err = uffd_register(e->uffd, start, end, e->mm->own_wp);
+		err = register_area(e, start, end);
 		if (err) {
 			/* It may be registered in the lesser mode. */
 			uffd_unregister(e->uffd, start, end);
@@ -72,6 +82,7 @@ static long release_range(struct engine *e, unsigned long start, unsigned long l
 	struct vm_area_struct *vma;
 	long ret = 0;
 
+	file_give_back(e, start, limit, TRACK_FILE_LEFT);
 	while (start < limit) {
 		unsigned long s, t;
 		int token;
@@ -243,6 +254,19 @@ static long serve(struct engine *e)
 		return 0;
 	case ENGINE_CREDS:
 		return follow_creds(e);
+	case ENGINE_FILE_MAP:
+		return file_convert(e, start, end);
+	case ENGINE_FILE_BACK:
+		file_give_back(e, start, end, (enum track_reason)e->request.reason);
+		file_clean(e);
+		return 0;
+	case ENGINE_FILE_DROP:
+		file_drop(e, start, end);
+		file_clean(e);
+		return 0;
+	case ENGINE_FILE_CLEAN:
+		file_clean(e);
+		return 0;
 	case ENGINE_FORKED:
 		return 0; /* service_task() looks at cow.forks after every request */
 	}
@@ -252,9 +276,7 @@ static long serve(struct engine *e)
 void serve_without_engine(void *arg)
 {
 	struct engine *e = arg;
-	bool reads = e->request.op == ENGINE_RESYNC || e->request.op == ENGINE_IMPORT;
-
-	e->request.result = reads ? serve(e) : -ESRCH;
+	e->request.result = serve(e);
 }
 
 void service_task(void *arg)

@@ -217,6 +217,9 @@ long hook_mmap(unsigned long *a, bool from_loader)
 		model_mmap((unsigned long)ret, a, file);
 	else if (file)
 		vma_file_put(&smm.mm, file);
+	/* What the loader maps is code and its data. */
+	if (model && !IS_ERR_VALUE(ret) && file && !from_loader)
+		file_map((unsigned long)ret, a);
 	if (model && IS_ERR_VALUE(ret))
 		model_mmap_failed(a, ret);
 	if (from_loader && !IS_ERR_VALUE(ret))
@@ -271,7 +274,11 @@ static long mremap_as_one(unsigned long *a)
 long hook_mremap(unsigned long *a)
 {
 	bool model = mmap_write_lock(0, ~0UL);
-	long ret = count(mremap_as_one(a));
+	long ret;
+
+	if (model)
+		file_back(a[0], a[0] + max(PAGE_ALIGN(a[1]), PAGE_SIZE));
+	ret = count(mremap_as_one(a));
 
 	if (model && !IS_ERR_VALUE(ret)) {
 		mm_mremap(&smm.mm, a[0], a[1], (unsigned long)ret, a[2], a[3]);
@@ -348,9 +355,15 @@ bool advice_changes_areas(int advice)
  */
 static long advise_pages(unsigned long *a)
 {
-	if ((int)a[2] == MADV_DONTNEED || (int)a[2] == MADV_DONTNEED_LOCKED)
+	bool drops = (int)a[2] == MADV_DONTNEED || (int)a[2] == MADV_DONTNEED_LOCKED;
+	long ret;
+
+	if (drops)
 		engine_wait_range(a[0], a[0] + PAGE_ALIGN(a[1]));
-	return count(CALL(__NR_madvise, a));
+	ret = count(CALL(__NR_madvise, a));
+	if (drops && (!ret || ret == -ENOMEM))
+		file_dropped(a[0], a[0] + PAGE_ALIGN(a[1]));
+	return ret;
 }
 
 static void huge_advised(unsigned long start, unsigned long end)

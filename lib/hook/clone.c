@@ -107,6 +107,7 @@ static void child_start(void)
 	if (model_prepare(0, ~0UL))
 		mm_dup(&smm.mm);
 	smm.mm.id = smm.engine.birth.self; /* mm_dup() needed the parent's */
+	file_forked();
 	engine_start();
 	own_range(0, ~0UL & PAGE_MASK);
 	cow_forked(0);

@@ -176,8 +176,12 @@ long hook_mbind(long nr, unsigned long *a)
 	u32 mpol = 0;
 	bool known = read_policy(&mpol, (unsigned int)a[2], a[3], a[4]);
 	bool model = mmap_write_lock(a[0], a[1]);
-	long ret = CALL(nr, a);
+	long ret;
 
+	/* It would be a policy of the frames, for everybody. */
+	if (model)
+		file_back(a[0], a[0] + PAGE_ALIGN(a[1]));
+	ret = CALL(nr, a);
 	/* EIO: the policy is there, some pages could not be moved (MPOL_MF_STRICT) */
 	if (model && known && (!ret || ret == -EIO))
 		mm_mbind(&smm.mm, a[0], a[1], mpol);
@@ -201,8 +205,11 @@ long hook_home_node(long nr, unsigned long *a)
 long hook_mseal(long nr, unsigned long *a)
 {
 	bool model = mmap_write_lock(a[0], a[1]);
-	long ret = CALL(nr, a);
+	long ret;
 
+	if (model)
+		file_back(a[0], a[0] + PAGE_ALIGN(a[1]));
+	ret = CALL(nr, a);
 	if (model && !ret)
 		mm_mseal(&smm.mm, a[0], a[1]);
 	mmap_write_unlock();

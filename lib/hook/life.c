@@ -88,6 +88,7 @@ void engine_start(void)
 	WRITE_ONCE(e->mailbox, MAILBOX_IDLE);
 	engine_forget_work(e); /* the old fault tasks may have died at work */
 	cow_forget();
+	e->files = (struct file_state){ .leaving_start = ~0UL };
 	WRITE_ONCE(e->state, ENGINE_STARTING);
 	/*
 	 * CLONE_FILES, and close_range(CLOSE_RANGE_UNSHARE) as its first act: the engine
@@ -154,6 +155,9 @@ void engine_stop(void)
 		engine_ready(e);
 	if (!e->ctl_pid)
 		return;
+	/* Who touches them afterwards is to find the file. */
+	if (engine_ready(e))
+		file_back(0, ~0UL & PAGE_MASK);
 	/* We may be killed ourselves before the end of this: then smm-ctl is gone, who
 	 * else would remove it. */
 	if (READ_ONCE(e->state) != ENGINE_STARTING)
@@ -197,11 +201,17 @@ bool run_aside(void *stack_top, void (*fn)(void *arg), void *arg)
 	return pid > 0;
 }
 
+static bool done_without(enum engine_op op)
+{
+	return op == ENGINE_RESYNC || op == ENGINE_IMPORT || op == ENGINE_FILE_DROP ||
+	       op == ENGINE_FILE_CLEAN;
+}
+
 /* Not for a program that must not find a child it does not know of. */
 static long request_without_engine(struct engine *e)
 {
 	if (smm.retired || smm.pidns_changed || !engine_is_ours() ||
-	    (e->request.op != ENGINE_RESYNC && e->request.op != ENGINE_IMPORT))
+	    !done_without(e->request.op))
 		return -ESRCH;
 	e->request.result = -ESRCH;
 	run_aside(e->stack_service + sizeof(e->stack_service), smm.serve_without_engine,

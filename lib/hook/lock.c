@@ -57,7 +57,7 @@ static long arena_map(size_t size)
 }
 
 /* Under RLIMIT_AS a step may be too much where the need is not. */
-static long arena_grow(size_t need)
+long arena_grow(size_t need)
 {
 	size_t step = arena_step(&smm.mm.arena);
 	long ret = arena_map(max(need, step));
@@ -92,6 +92,8 @@ bool model_prepare(unsigned long start, unsigned long len)
 		return false;
 	ret = model_reserve(start, len);
 	if (ret) {
+		/* While the model still knows them. */
+		file_back(0, ~0UL & PAGE_MASK);
 		smm.mm.blind = true;
 		smm.mm.own_enabled = false;
 		smm.engine.degraded = "no memory for the shadow";
@@ -129,6 +131,7 @@ void mmap_write_unlock(void)
 {
 	bool lost = smm.mm.blind && READ_ONCE(smm.engine.state) == ENGINE_READY;
 
+	file_tidy();
 	mutex_unlock(&smm.mmap_lock);
 	/* A fault that asks a model which is no longer kept would get a wrong answer:
 	 * hand everything back to the kernel. */

@@ -86,6 +86,19 @@ static unsigned long env_number(char **envp, const char *name, unsigned long lo,
 	return n;
 }
 
+static enum file_policy env_files(char **envp)
+{
+	const char *name = "SHADOWMM_FILES", *v = env(envp, name);
+
+	if (!v || !*v || !strcmp(v, "kernel"))
+		return FILES_KERNEL;
+	if (!strcmp(v, "auto"))
+		return FILES_AUTO;
+	if (strcmp(v, "own"))
+		bad_value(name, v, "set it to kernel, auto or own");
+	return FILES_OWN;
+}
+
 /* Pages; 0: adaptive. */
 static unsigned int env_around(char **envp)
 {
@@ -187,6 +200,7 @@ bool start_options(char **envp)
 		return false;
 	o->own = env_choice(envp, "SHADOWMM_POLICY", "own", "track", true);
 	o->cow = env_choice(envp, "SHADOWMM_COW", "own", "kernel", false);
+	o->files = (u8)env_files(envp);
 	o->intercept_all = env_choice(envp, "SHADOWMM_INTERCEPT", "all", "site", false);
 	o->quiet = env_flag(envp, "SHADOWMM_QUIET");
 	o->verbose = env_flag(envp, "SHADOWMM_VERBOSE");

@@ -13,8 +13,7 @@
 #define POOL_AUTO_BYTES (32UL << 20)
 #define POOL_WORTH_IT	(2UL << 20) /* bytes asked for at once, or got so far */
 
-/* The pool counts against these, the program's own memory would not. */
-static bool limited(void)
+bool memory_limited(void)
 {
 	unsigned long limit[2];
 
@@ -193,7 +192,7 @@ static void pool_begin(struct engine *e)
 	long addr;
 
 	size = e->opt.pool == POOL_AUTO ? POOL_AUTO_BYTES : PAGE_ALIGN(e->opt.pool);
-	addr = limited() ? -ENOMEM : pool_map(size, MADV_NOHUGEPAGE);
+	addr = memory_limited() ? -ENOMEM : pool_map(size, MADV_NOHUGEPAGE);
 	smm.pool_refused = IS_ERR_VALUE(addr);
 	if (smm.pool_refused)
 		return;

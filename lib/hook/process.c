@@ -148,6 +148,8 @@ void creds_changed(void)
 	creds_of_program(&fresh_creds);
 	if (memcmp(&fresh_creds, &e->creds, sizeof(fresh_creds)) != 0) {
 		stat_inc(smm.stat.cred_changes);
+		file_back(0, ~0UL & PAGE_MASK);
+		smm.mm.file_policy = FILES_KERNEL;
 		memcpy(&e->creds, &fresh_creds, sizeof(fresh_creds));
 		ret = engine_request(ENGINE_CREDS, 0, 0, 0);
 	}
@@ -199,6 +201,10 @@ long hook_prctl(unsigned long *a)
 		if (a[1] == SECCOMP_MODE_FILTER && !a[2])
 			return PASS(__NR_prctl, a); /* a probe, answered by EFAULT */
 		return enter_sandbox(__NR_prctl, a);
+	case PR_SET_DUMPABLE:
+		if (!a[1])
+			file_undumpable();
+		return PASS(__NR_prctl, a);
 	default:
 		return hook_prctl_mm(a);
 	}

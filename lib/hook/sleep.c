@@ -175,11 +175,19 @@ static bool grew(unsigned long bytes)
 	return smm.grown >= smm.engine.opt.wake_at;
 }
 
+/* A mapping of a file that we might page. The loader's calls do not come here. */
+static bool file_wakes(const unsigned long *a)
+{
+	return smm.engine.opt.files != FILES_KERNEL && !(a[3] & MAP_ANONYMOUS) &&
+	       (a[3] & MAP_TYPE) == MAP_PRIVATE && !(a[2] & PROT_EXEC) &&
+	       a[1] >= smm.engine.opt.min_own;
+}
+
 static bool mmap_wakes(const unsigned long *a)
 {
 	const unsigned long kind = MAP_TYPE | MAP_ANONYMOUS;
 
-	if (a[3] & ~(unsigned long)PLAIN_MAP)
+	if (a[3] & ~(unsigned long)PLAIN_MAP || file_wakes(a))
 		return true;
 	return (a[3] & kind) == (MAP_PRIVATE | MAP_ANONYMOUS) && (a[2] & PROT_WRITE) &&
 	       grew(a[1]);

@@ -209,6 +209,8 @@ bool start_model(void)
 	smm.engine.mmap_lock = &smm.mmap_lock;
 	smm.engine.stat = &smm.stat;
 	smm.engine.reserve = model_reserve;
+	smm.engine.grow = arena_grow;
+	smm.mm.file_policy = smm.engine.opt.files;
 	smm.mm.id = smm.engine.birth.self;
 	read_stat_fields(&smm.mm);
 	/* Inherited by exec. */

@@ -42,6 +42,8 @@ bool mmap_write_lock(unsigned long start, unsigned long len);
 void mmap_write_unlock(void);
 /* Reserve again, for a further call under the same lock. Caller holds mmap_lock. */
 bool model_prepare(unsigned long start, unsigned long len);
+/* More memory for the model, @need bytes or more. 0 or -errno. Caller holds mmap_lock. */
+long arena_grow(size_t need);
 /* The same, but a failure changes nothing. 0 or -errno. */
 long model_reserve(unsigned long start, unsigned long len);
 
@@ -129,6 +131,24 @@ bool pool_takes_huge(unsigned long bytes);
 void cow_forked(int child);
 /* An engine starts: nothing is protected. */
 void cow_forget(void);
+/* What we map counts against a limit of the program, as RLIMIT_AS. */
+bool memory_limited(void);
+/* --- files that we page, hook/files.c; caller holds mmap_lock ------------------------
+ */
+
+/* The mmap() call @a has returned @addr: have it paged by us, if that is wanted. */
+void file_map(unsigned long addr, const unsigned long *a);
+/* A call is to come that such areas cannot bear: they are the kernel's before it. */
+void file_back(unsigned long start, unsigned long end);
+/* End what belonged to areas that have gone. */
+void file_tidy(void);
+/* [start, end) has been dropped by MADV_DONTNEED. Takes mmap_lock. */
+void file_dropped(unsigned long start, unsigned long end);
+/* The process is about to become undumpable. Takes mmap_lock. */
+void file_undumpable(void);
+/* In a fork child, before its engine starts. Caller holds both locks. */
+void file_forked(void);
+
 /* There is no pool (a fork child). */
 void pool_forget(void);
 /* The engine has ended: unmap its pool. Caller holds mmap_lock. */

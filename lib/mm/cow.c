@@ -12,7 +12,7 @@
  * itself before it gets any.
  */
 #include "lib/mm/cow.h"
-#include "lib/mm/vma.h"
+#include "lib/mm/vm_ops.h"
 
 #define NEAR	   (64 * PAGE_SIZE)
 #define SHOW_FIRST 4 /* one page more for each of so many that the stream has shown */
@@ -24,11 +24,13 @@ void vma_stat_clear(struct vma_stat *s)
 	*s = (struct vma_stat){ .refs = refs, .misses = misses };
 }
 
+/* Pages of a file are the kernel's to copy: filemap_page_mkwrite(). */
 static bool ours(const struct vm_area_struct *vma)
 {
 	const unsigned long mode = VM_UFFD_MISSING | VM_UFFD_WP;
 
-	return vma->policy == POLICY_OWN && (vma->vm_flags & mode) == mode;
+	return vma->policy == POLICY_OWN && (vma->vm_flags & mode) == mode &&
+	       !vma_host(vma);
 }
 
 struct vm_area_struct *cow_next_area(struct mm_struct *mm, unsigned long addr)
@@ -58,7 +60,8 @@ unsigned long cow_bytes(struct mm_struct *mm)
 	unsigned long bytes = 0;
 
 	for (unsigned long p = 0; (vma = find_vma(mm, p)); p = vma->vm_end)
-		if (vma->policy == POLICY_OWN && vma->vm_flags & VM_UFFD_MISSING)
+		if (vma->policy == POLICY_OWN && vma->vm_flags & VM_UFFD_MISSING &&
+		    !vma_host(vma))
 			bytes += vma->vm_end - vma->vm_start;
 	return bytes;
 }
@@ -133,6 +136,15 @@ void copy_around(struct cow_streams *streams, const struct vm_area_struct *vma,
 	s->used = ++streams->clock;
 }
 
+enum cow_verdict anon_page_mkwrite(const struct vm_area_struct *vma, unsigned long addr,
+				   struct cow_streams *streams, struct cow_plan *plan)
+{
+	if (!ours(vma))
+		return vma->vm_flags & VM_UFFD_PROGRAM ? COW_FOREIGN : COW_STALE;
+	copy_around(streams, vma, addr, plan);
+	return COW_WINDOW;
+}
+
 enum cow_verdict handle_wp_fault(struct mm_struct *mm, unsigned long addr,
 				 struct cow_streams *streams, struct cow_plan *plan)
 {
@@ -144,8 +156,5 @@ enum cow_verdict handle_wp_fault(struct mm_struct *mm, unsigned long addr,
 				   .area_end = addr + PAGE_SIZE };
 	if (READ_ONCE(mm->blind) || !vma || vma->vm_start > addr)
 		return COW_STALE;
-	if (!ours(vma))
-		return vma->vm_flags & VM_UFFD_PROGRAM ? COW_FOREIGN : COW_STALE;
-	copy_around(streams, vma, addr, plan);
-	return COW_WINDOW;
+	return vma_ops(vma)->page_mkwrite(vma, addr, streams, plan);
 }

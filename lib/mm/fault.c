@@ -4,13 +4,34 @@
  * area registered with us and no page; by the time we look the program may have changed
  * the area. The cases:
  *
- *	     no area		area, access refused	not registered	  registered
- *	. . . x . . .		[r--- x(w) ----]	[---- x ----]	  [---- x ----]
- *	   STALE		     STALE		   STALE	do_anonymous_page
+ *	     no area		access refused		not registered	  the program's
+ *	. . . x . . .		[r--- x(w) ----]	[---- x ----]	  [o--- x ---o]
+ *	   STALE		STALE			   STALE	     FOREIGN
  *
- * STALE wakes the faulter; its access is tried again and the kernel decides: a signal, or
- * a page of its own. The window of do_anonymous_page is chosen by fault_around() or, if
- * the user wants a fixed one, it is the aligned block around the page, cut to the area:
+ *	anonymous, registered: do_anonymous_page()
+ *	[---- x ----]
+ *	   ZERO
+ *
+ *	a file's, ours: filemap_fault()			frames	[AAAA....BB]  A, B: cached
+ *	[rrrr x(r)----------]   in A: minor, map	     |	 x    y   x  EOF
+ *	[---- x(w) ----------]  the same; then the kernel copies the page (page_mkwrite)
+ *	[-------- y ---------]  major: read it and what is around it, then map
+ *	   FILE
+ *	[r--- x(w) ----]	access refused now: RETRY
+ *	[------------- EOF z]	beyond the file: RETRY; the kernel raises SIGBUS and asks
+ *				nobody, unless the file was longer
+ *
+ *	a file's, the kernel's (private, shared, shared anonymous)
+ *	[---- x ----]
+ *	   STALE
+ *
+ * STALE answers with a zero page, if the kernel still has it missing, or wakes the
+ * faulter; RETRY and FOREIGN only wake. The access is tried again and the kernel decides:
+ * a signal, or a page of its own. In a file's area zeroes would be wrong bytes, so there
+ * STALE is never said, registered or not: the event is proof that it was.
+ *
+ * The window of do_anonymous_page is chosen by fault_around() or, if the user wants a
+ * fixed one, it is the aligned block around the page, cut to the area:
  *
  *	block	|       :  x    |       |
  *	area	        [-------------------]
@@ -19,17 +40,15 @@
  * Where the kernel would give a huge page, the plan says so besides: if there is one
  * (lib/fault/huge.c) it takes the window's place.
  *
- * When the shadow is blind the page alone is served: the kernel has just checked the
- *area, and nobody else could wake the faulter.
+ * When the shadow is blind, changes have been missed. But nothing was registered since,
+ * and what was registered then and has been replaced since raises no events. So of the
+ * place of an event the last tree knows rightly whether it is a file's, which still is
+ * served; otherwise the page alone is: nobody else could wake the faulter.
  */
-#include "lib/mm/fault_around.h"
-#include "lib/mm/vma.h"
+#include "lib/mm/vm_ops.h"
 
-/* arch/x86/mm/fault.c, access_error() */
-static bool access_allowed(const struct vm_area_struct *vma, bool write)
-{
-	return vma->vm_flags & (write ? VM_WRITE : VM_ACCESS_FLAGS);
-}
+/* --- anonymous memory ------------------------------------------------------------------
+ */
 
 static unsigned long window_size(unsigned int pages)
 {
@@ -79,42 +98,112 @@ static void plan_huge(const struct mm_struct *mm, const struct vm_area_struct *v
 			 min(ahead, (vma->vm_end - block - HUGE_SIZE) & HUGE_MASK);
 }
 
-static enum fault_verdict do_anonymous_page(const struct mm_struct *mm,
-					    const struct vm_area_struct *vma,
-					    unsigned long addr, unsigned int fixed,
-					    struct fault_streams *streams,
-					    struct fault_plan *plan)
+static void anon_map_pages(struct vm_fault *vmf)
 {
-	unsigned long window = window_size(fixed), block = addr & ~(window - 1);
+	unsigned long window = window_size(vmf->fixed);
+	unsigned long block = vmf->address & ~(window - 1);
 
-	if (!fixed) {
-		fault_around(streams, vma, addr, plan);
-		plan_huge(mm, vma, addr, streams, plan);
-		return FAULT_ZERO;
+	if (!vmf->fixed) {
+		fault_around(vmf->streams, vmf->vma, vmf->address, vmf->plan);
+		plan_huge(vmf->mm, vmf->vma, vmf->address, vmf->streams, vmf->plan);
+		return;
 	}
-	*plan = (struct fault_plan){ .start = max(block, vma->vm_start),
-				     .end = min(block + window, vma->vm_end),
-				     .stat = vma->stat };
-	plan_huge(mm, vma, addr, NULL, plan);
+	*vmf->plan = (struct fault_plan){ .start = max(block, vmf->vma->vm_start),
+					  .end = min(block + window, vmf->vma->vm_end),
+					  .stat = vmf->vma->stat };
+	plan_huge(vmf->mm, vmf->vma, vmf->address, NULL, vmf->plan);
+}
+
+static enum fault_verdict do_anonymous_page(struct vm_fault *vmf)
+{
+	if (!access_allowed(vmf) || !(vmf->vma->vm_flags & VM_UFFD_MISSING))
+		return FAULT_STALE;
+	anon_map_pages(vmf);
 	return FAULT_ZERO;
 }
 
-enum fault_verdict handle_mm_fault(struct mm_struct *mm, unsigned long addr, bool write,
-				   unsigned int fixed, struct fault_streams *streams,
-				   struct fault_plan *plan)
-{
-	const struct vm_area_struct *vma;
+const struct vm_operations anon_vm_ops = {
+	.fault = do_anonymous_page,
+	.map_pages = anon_map_pages,
+	.page_mkwrite = anon_page_mkwrite,
+	.access = access_allowed,
+};
 
-	addr &= PAGE_MASK;
-	if (unlikely(__atomic_load_n(&mm->blind, __ATOMIC_RELAXED))) {
-		*plan = (struct fault_plan){ .start = addr, .end = addr + PAGE_SIZE };
-		return FAULT_ZERO;
-	}
-	vma = find_vma(mm, addr);
-	if (vma && vma->vm_start <= addr && vma->vm_flags & VM_UFFD_OTHER)
-		return FAULT_FOREIGN;
-	if (!vma || vma->vm_start > addr || !access_allowed(vma, write) ||
-	    !(vma->vm_flags & VM_UFFD_MISSING))
+/* --- the kernel's
+ * ------------------------------------------------------------------------ */
+
+static enum fault_verdict fault_stale(struct vm_fault *vmf)
+{
+	(void)vmf;
+	return FAULT_STALE;
+}
+
+static enum cow_verdict mkwrite_stale(const struct vm_area_struct *vma,
+				      unsigned long addr, struct cow_streams *streams,
+				      struct cow_plan *plan)
+{
+	(void)addr;
+	(void)streams;
+	(void)plan;
+	return vma->vm_flags & VM_UFFD_PROGRAM ? COW_FOREIGN : COW_STALE;
+}
+
+const struct vm_operations shmem_vm_ops = {
+	.fault = fault_stale,
+	.page_mkwrite = mkwrite_stale,
+	.access = access_allowed,
+};
+
+const struct vm_operations shared_file_vm_ops = {
+	.fault = fault_stale,
+	.page_mkwrite = mkwrite_stale,
+	.access = access_allowed,
+};
+
+/* --- dispatch
+ * ---------------------------------------------------------------------------- */
+
+const struct vm_operations *vma_ops(const struct vm_area_struct *vma)
+{
+	if (vma_is_anonymous(vma))
+		return &anon_vm_ops;
+	/* What is in an i_mmap leaves it as well, whatever a repair made of its flags. */
+	if (!(vma->vm_flags & VM_MAYSHARE) || vma_host(vma))
+		return &filemap_vm_ops;
+	return vma->vm_file->ino ? &shared_file_vm_ops : &shmem_vm_ops;
+}
+
+/* The page alone: what the streams have learned may be wrong. */
+static enum fault_verdict fault_blind(struct vm_fault *vmf)
+{
+	vmf->fixed = 1;
+	if (vmf->vma && vma_host(vmf->vma))
+		return vma_ops(vmf->vma)->fault(vmf);
+	*vmf->plan = (struct fault_plan){ .start = vmf->address,
+					  .end = vmf->address + PAGE_SIZE };
+	return FAULT_ZERO;
+}
+
+enum fault_verdict handle_mm_fault(struct mm_struct *mm, unsigned long addr,
+				   unsigned int flags, unsigned int fixed,
+				   struct fault_streams *streams, struct fault_plan *plan)
+{
+	const struct vm_area_struct *vma = find_vma(mm, addr);
+	struct vm_fault vmf = {
+		.mm = mm,
+		.vma = vma && vma->vm_start <= addr ? vma : NULL,
+		.address = addr & PAGE_MASK,
+		.flags = flags,
+		.fixed = fixed,
+		.streams = streams,
+		.plan = plan,
+	};
+
+	if (unlikely(__atomic_load_n(&mm->blind, __ATOMIC_RELAXED)))
+		return fault_blind(&vmf);
+	if (!vmf.vma)
 		return FAULT_STALE;
-	return do_anonymous_page(mm, vma, addr, fixed, streams, plan);
+	if (vma->vm_flags & VM_UFFD_OTHER)
+		return FAULT_FOREIGN;
+	return vma_ops(vma)->fault(&vmf);
 }

@@ -152,7 +152,7 @@ static unsigned long stride_from(const struct fault_streams *streams,
 	return latest ? page - latest->last : 0;
 }
 
-static void remember(struct fault_streams *streams, struct fault_stream *s,
+void stream_remember(struct fault_streams *streams, struct fault_stream *s,
 		     const struct vma_stat *stat)
 {
 	streams->changed = s;
@@ -203,7 +203,7 @@ void fault_around_huge(struct fault_streams *streams, const struct fault_plan *p
 	s->last = plan->start;
 }
 
-static struct fault_stream *least_recently_used(struct fault_streams *streams)
+struct fault_stream *stream_least_recently_used(struct fault_streams *streams)
 {
 	struct fault_stream *s = &streams->s[0];
 
@@ -237,9 +237,9 @@ static void move_to(struct fault_stream *s, const struct vm_area_struct *vma,
 	begin_here(s, vma, plan);
 }
 
-static struct fault_stream *find_stream(struct fault_streams *streams, unsigned long page,
-					bool (*is)(const struct fault_stream *s,
-						   unsigned long page))
+struct fault_stream *stream_find(struct fault_streams *streams, unsigned long page,
+				 bool (*is)(const struct fault_stream *s,
+					    unsigned long page))
 {
 	for (int i = 0; i < NR_STREAMS; i++)
 		if (is(&streams->s[i], page))
@@ -250,16 +250,16 @@ static struct fault_stream *find_stream(struct fault_streams *streams, unsigned 
 void fault_around(struct fault_streams *streams, const struct vm_area_struct *vma,
 		  unsigned long addr, struct fault_plan *plan)
 {
-	struct fault_stream *ordered = find_stream(streams, addr, continues);
-	struct fault_stream *near = ordered ? NULL : find_stream(streams, addr, is_near);
+	struct fault_stream *ordered = stream_find(streams, addr, continues);
+	struct fault_stream *near = ordered ? NULL : stream_find(streams, addr, is_near);
 	struct fault_stream *s = ordered ? ordered : near;
 
 	*plan = (struct fault_plan){ .start = addr,
 				     .end = addr + PAGE_SIZE,
 				     .stat = vma->stat };
 	if (!s)
-		s = least_recently_used(streams);
-	remember(streams, s, vma->stat);
+		s = stream_least_recently_used(streams);
+	stream_remember(streams, s, vma->stat);
 	streams->ahead = ordered && is_next(s, addr) ? stream_pages(s) / 4 : 0;
 	if (ordered)
 		go_on(s, vma, plan);

@@ -16,6 +16,7 @@
 #define FAULT_AROUND_FIRST 64 /* pages of the first window in an area */
 #define NR_STREAMS	   16
 #define HUGE_AHEAD_MAX	   8UL /* huge pages brought in besides that of the fault */
+#define NR_FAULT_BLOCKS	   128
 
 /* Faults that follow each other. Addresses in bytes. */
 struct fault_stream {
@@ -28,8 +29,15 @@ struct fault_stream {
 	unsigned int used;    /* fault_streams.clock then */
 };
 
+/* Faults in a chunk of a file, or another one that came to have its place. */
+struct fault_block {
+	u32 block; /* address / size of a chunk */
+	u8 faults;
+};
+
 struct fault_streams {
 	struct fault_stream s[NR_STREAMS];
+	struct fault_block block[NR_FAULT_BLOCKS]; /* filemap.c */
 	unsigned int clock;
 	/* What the last fault changed, and what it was before; for fault_around_undo() */
 	struct fault_stream *changed, before;
@@ -55,5 +63,16 @@ void fault_around_clamp(struct fault_streams *streams, struct fault_plan *plan,
  * window; unless another fault has come meanwhile. */
 void fault_around_huge(struct fault_streams *streams, const struct fault_plan *plan,
 		       unsigned long bytes);
+
+/* --- for filemap.c ----------------------------------------------------------------- */
+
+/* The one for which @is, or NULL. */
+struct fault_stream *stream_find(struct fault_streams *streams, unsigned long page,
+				 bool (*is)(const struct fault_stream *s,
+					    unsigned long page));
+struct fault_stream *stream_least_recently_used(struct fault_streams *streams);
+/* @s and @stat are about to be changed by a fault; for fault_around_undo(). */
+void stream_remember(struct fault_streams *streams, struct fault_stream *s,
+		     const struct vma_stat *stat);
 
 #endif

@@ -4,9 +4,9 @@
 #include "lib/mm/vma.h"
 
 /* Most names are short, but PATH_MAX occurs. */
-static const unsigned short file_size[NR_FILE_SIZES] = { 64, 96, 128, 256, 1008, 4032 };
+static const unsigned short file_size[NR_FILE_SIZES] = { 72, 104, 136, 256, 1008, 4032 };
 static const char *const file_cache_name[NR_FILE_SIZES] = {
-	"vma_file-64",	"vma_file-96",	 "vma_file-128",
+	"vma_file-72",	"vma_file-104",	 "vma_file-136",
 	"vma_file-256", "vma_file-1008", "vma_file-4032",
 };
 
@@ -36,7 +36,8 @@ struct vma_file *vma_file_get(struct mm_struct *mm, unsigned int major,
 	file->minor = minor;
 	file->ino = ino;
 	file->mode = 0;
-	file->mode_known = false;
+	file->mode_known = file->single = false;
+	file->host = NULL;
 	memcpy(file->name, name, len);
 	file->name[len] = '\0';
 	return file;
@@ -44,15 +45,18 @@ struct vma_file *vma_file_get(struct mm_struct *mm, unsigned int major,
 
 void vma_file_put(struct mm_struct *mm, struct vma_file *file)
 {
-	if (!--file->refs)
-		kmem_cache_free_rcu(kmem_cache_of(file), &mm->rcu, file, &file->rcu);
+	if (--file->refs)
+		return;
+	if (file->host)
+		host_orphaned(mm, file->host);
+	kmem_cache_free_rcu(kmem_cache_of(file), &mm->rcu, file, &file->rcu);
 }
 
 bool same_file(const struct vma_file *a, const struct vma_file *b)
 {
 	if (a == b)
 		return true;
-	if (!a || !b || !a->ino)
+	if (!a || !b || !a->ino || a->single || b->single)
 		return false;
 	if (a->mode_known && b->mode_known && a->mode != b->mode)
 		return false;
@@ -107,6 +111,14 @@ const char *track_reason_name(enum track_reason reason)
 		return "program pages";
 	case TRACK_OPTION:
 		return "option";
+	case TRACK_FILE_WANTED:
+		return "file wanted";
+	case TRACK_FILE_OPEN:
+		return "file open";
+	case TRACK_FILE_CACHED:
+		return "file cached";
+	case TRACK_FILE_LEFT:
+		return "file left";
 	case TRACK_NR:
 		break;
 	}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* dup_mmap() (mm/mmap.c), seen from the child. */
 #include "lib/base/string.h"
+#include "lib/mm/address_space.h"
 #include "lib/mm/anon_vma.h"
 #include "lib/mm/vma.h"
 
@@ -33,6 +34,22 @@ static void dup_area(struct vma_txn *t, struct vm_area_struct *vma,
 	vma->anon = anon_new(t->mm);
 }
 
+/* The index was not inherited, descriptors and lease are those of the parent's engine:
+ * the child gives back what it has of them. */
+static void dup_mappings(struct mm_struct *mm)
+{
+	struct list_head *l;
+
+	list_for_each (l, &mm->mappings) {
+		struct address_space *mapping = list_entry(l, struct address_space, list);
+
+		mapping->cache = NULL;
+		mapping->file_fd = mapping->frames_fd = mapping->index_fd = -1;
+		mapping->shared = false;
+		mapping->state = MAPPING_LEAVING;
+	}
+}
+
 /*
  * The caller is the only task: nobody reads, so everything is edited in place and no
  * memory is needed, but for the anon_vmas.
@@ -55,10 +72,12 @@ void mm_dup(struct mm_struct *mm)
 	}
 	for (unsigned long p = 0; (vma = txn_find(&t, p)); p = vma->vm_end)
 		vma_keep_edges(&t, vma);
+	dup_mappings(mm);
 	mm->def_flags &= VM_INIT_DEF_MASK;
 	memset(mm->history.recent, 0, sizeof(mm->history.recent));
 	mm->locked_vm -= mm->locked_lost;
 	mm->locked_lost = 0;
+	i_mmap_publish(&t);
 	mm->root = t.root;
 	mm->hiwater_vm = mm->total_vm;
 	mm->seq++;

@@ -59,7 +59,7 @@ struct vma_file *import_file(struct vma_txn *t, const struct area_desc *d)
 
 	tree_find_prev(t->root, d->start, &prev);
 	file = prev ? prev->vm_file : NULL;
-	if (file && file->ino == d->ino && file->major == d->major &&
+	if (file && !file->single && file->ino == d->ino && file->major == d->major &&
 	    file->minor == d->minor && !strcmp(file->name, d->name))
 		return file_ref(file);
 	return vma_file_get(t->mm, d->major, d->minor, d->ino, d->name);

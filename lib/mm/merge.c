@@ -37,7 +37,6 @@ static enum merge flags_mergeable(const struct vm_area_struct *left,
 	return unsure ? MERGE_GUESS_YES : MERGE_YES;
 }
 
-/* The kernel compares struct file: two descriptors of one file are two. We see names. */
 /* Names and policies are not in maps, or not before Linux 5.17. */
 static enum merge label_mergeable(const struct vm_area_struct *left,
 				  const struct vm_area_struct *right)
@@ -51,11 +50,18 @@ static enum merge label_mergeable(const struct vm_area_struct *left,
 	return a && b && !strcmp(a->name, b->name) ? MERGE_YES : MERGE_NO;
 }
 
+/*
+ * The kernel compares struct file: two descriptors of one file are two. We see names.
+ * What was moved aside for different hosts it would merge; we must know what is whose,
+ * so there it is two areas here (verify_starts() knows).
+ */
 static enum merge file_mergeable(const struct vm_area_struct *left,
 				 const struct vm_area_struct *right)
 {
 	bool unsure = (left->known | right->known) & VMA_UNSURE_PGOFF;
 
+	if (left->aside != right->aside)
+		return MERGE_NO;
 	if (left->vm_pgoff + vma_pages(left) != right->vm_pgoff)
 		return unsure ? MERGE_GUESS_NO : MERGE_NO;
 	if (left->vm_file == right->vm_file)

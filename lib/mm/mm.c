@@ -21,6 +21,7 @@ void mm_init(struct mm_struct *mm, void *boot_mem, size_t boot_size)
 	kmem_cache_init(&mm->anon_vma_cache, &mm->arena, "anon_vma",
 			sizeof(struct anon_vma), 8);
 	file_caches_init(mm);
+	mapping_caches_init(mm);
 }
 
 /* --- reserve ----------------------------------------------------------------------- */
@@ -30,7 +31,7 @@ struct reserve {
 	size_t objects;
 };
 
-#define NR_RESERVES 4
+#define NR_RESERVES 5
 #define NR_FILES    4 /* that a change may make */
 
 /*
@@ -47,6 +48,10 @@ static void reserve_for(struct mm_struct *mm, size_t n, struct reserve r[NR_RESE
 	r[1] = (struct reserve){ &mm->node_cache, n / 2 + 16 * depth };
 	r[2] = (struct reserve){ &mm->stat_cache, n + 4 };
 	r[3] = (struct reserve){ &mm->file_cache[0], NR_FILES };
+	/* mm_prepare_mapping() looks after the first. */
+	r[4] = (struct reserve){ &mm->i_mmap_cache, mm->nr_hosts
+							    ? i_mmap_need(mm, n)
+							    : mm->i_mmap_cache.reserved };
 }
 
 static size_t try_reserve(struct mm_struct *mm, size_t n)
@@ -187,6 +192,7 @@ void txn_commit(struct vma_txn *t)
 	struct mm_struct *mm = t->mm;
 
 	mm->hiwater_vm = max(mm->hiwater_vm, mm->total_vm);
+	i_mmap_publish(t);
 	if (t->root != mm->root) {
 		rcu_assign_pointer(mm->root, t->root);
 		__atomic_store_n(&mm->seq, mm->seq + 1, __ATOMIC_RELEASE);

@@ -45,12 +45,23 @@ enum track_reason {
 	TRACK_PROGRAM_UFFD,  /* the program registered it with a userfaultfd of its own */
 	TRACK_PROGRAM_PAGES, /* the program opened a userfaultfd of its own */
 	TRACK_OPTION,	     /* the user asked for track */
+	TRACK_FILE_WANTED,   /* file mapping that the engine may page (mm_map_file()) */
+	TRACK_FILE_OPEN,     /* its file is open for writing, or cannot be leased */
+	TRACK_FILE_CACHED,   /* its file is in the kernel's cache: it has the pages */
+	TRACK_FILE_LEFT,     /* it was ours and has been given back */
 	TRACK_NR
 };
 
 enum vma_policy {
 	POLICY_TRACK,
 	POLICY_OWN
+};
+
+/* Which private mappings of files are TRACK_FILE_WANTED (mm_struct.file_policy). */
+enum file_policy {
+	FILES_KERNEL,
+	FILES_AUTO, /* as OWN here; the engine leaves alone what the kernel has cached */
+	FILES_OWN
 };
 
 /*
@@ -76,7 +87,11 @@ struct vma_file {
 	unsigned int major, minor;
 	u8 mode;	 /* FILE_*; one file opened in two ways is two files here */
 	bool mode_known; /* false: seen in maps only */
+	bool single;	 /* one struct file: no other object is the same file */
 	unsigned long ino;
+	/* It is a memfd with frames of ours, and this is what it stands for
+	 * (address_space.h); NULL: none. Set before the file is published. */
+	struct file_host *host;
 	char name[]; /* as /proc/PID/maps shows it, unescaped; "" for none */
 };
 
@@ -120,7 +135,8 @@ struct vm_area_struct {
 	u8 known;	       /* VMA_UNSURE_*, VMA_INHERITED, VMA_KNOWN_START */
 	/* Areas of one anon_vma share a number; 0: no page was ever touched. */
 	u32 anon;
-	u32 mpol; /* its NUMA policy, mpol_key(); 0: the task's */
+	u32 mpol;  /* its NUMA policy, mpol_key(); 0: the task's */
+	u32 aside; /* file_host.id: a mapping of the program that has moved aside; or 0 */
 	/* The anon_vmas of ancestors whose pages it may hold (anon_vma.h), or NULL. */
 	struct anon_vma *inherited;
 	unsigned long txn; /* the change that made it; it alone may still edit it */
@@ -190,11 +206,19 @@ struct mm_struct {
 	bool program_uffd;     /* the program registered memory itself */
 	bool track_by_option;  /* not own_enabled because the user wants it so */
 	bool blind;	       /* lost track (no memory): readers must not trust it */
+	u8 file_policy;	       /* enum file_policy */
 	struct rcu_domain rcu;
 	struct arena arena;
 	struct kmem_cache vma_cache, node_cache, stat_cache, anon_vma_cache;
 	struct kmem_cache file_cache[NR_FILE_SIZES];
-	unsigned long txn; /* number of the last change begun */
+	struct kmem_cache mapping_cache, host_cache;
+	/* address_space.h: of struct address_space, and of hosts without an area */
+	struct list_head mappings, orphans;
+	unsigned long nr_hosts; /* orphans included */
+	struct kmem_cache i_mmap_cache;
+	unsigned long nr_i_mmap; /* areas with a host */
+	u32 last_host;		 /* last file_host.id given out */
+	unsigned long txn;	 /* number of the last change begun */
 	/* mm_prepare() has reserved for so many areas, if no change was begun since. */
 	unsigned long prepared_txn, prepared_areas;
 	u32 last_anon; /* last vm_area_struct.anon given out */
@@ -313,6 +337,11 @@ void mm_doubt(struct mm_struct *mm, unsigned long start, unsigned long end);
  */
 void mm_set_track(struct mm_struct *mm, unsigned long start, unsigned long end,
 		  enum track_reason reason);
+/*
+ * The VM_UFFD_* flags with which @vma is registered when it is ours: write-protection as
+ * @own_wp says, and for the frames of a file all three modes (lib/base/page_cache.h, C1).
+ */
+unsigned long mm_uffd_mode(const struct mm_struct *mm, const struct vm_area_struct *vma);
 /* --- label.c; the contract is that of the calls above ------------------------------- */
 
 /*
@@ -402,6 +431,12 @@ unsigned long vma_iter_generation(const struct vma_iter *it);
 
 #define vma_for_each(vma, it) while (((vma) = vma_next(it)) != NULL)
 
+/* Not NULL: @vma is a window to a page cache of ours (address_space.h). */
+static inline struct file_host *vma_host(const struct vm_area_struct *vma)
+{
+	return vma->vm_file ? vma->vm_file->host : NULL;
+}
+
 /* The name maps shows: the file's, or "[heap]", "[stack]", or "". */
 const char *vma_name(const struct mm_struct *mm, const struct vm_area_struct *vma);
 const char *track_reason_name(enum track_reason reason);
@@ -412,9 +447,31 @@ enum fault_verdict {
 	FAULT_ZERO,    /* install zero pages over [start, end) of the plan */
 	FAULT_STALE,   /* the area changed meanwhile: the kernel decides the next try */
 	FAULT_FOREIGN, /* a userfaultfd of the program has it now: install nothing */
+	FAULT_FILE,    /* map frames of the file, as plan->file says */
+	FAULT_RETRY, /* a file's, and not as it was: wake, the kernel decides. Zeroes, as
+		      * for FAULT_STALE, would be wrong there */
 };
 
+#define FAULT_FLAG_WRITE 0x1 /* the access was a write */
+#define FAULT_FLAG_MINOR 0x2 /* the frames have the page, which is not mapped */
+
 struct fault_streams;
+struct address_space;
+
+/*
+ * Pages of a file to bring in and map. The window contains the page of the fault and lies
+ * in one area, in one chunk of the index (PAGE_CACHE_CHUNK) and before the file's end.
+ */
+struct file_plan {
+	struct address_space *mapping;
+	unsigned long start, end; /* addresses */
+	unsigned long pgoff;	  /* file page of @start */
+	unsigned long ahead; /* pages after @end that will be wanted soon, in one chunk */
+	/* What the window lacks is to be read, and waited for. False: only the page of
+	 * the fault; of the others those that are there are mapped. */
+	bool read;
+	struct vma_stat *stat; /* valid until mm_read_unlock(); may be NULL */
+};
 
 struct fault_plan {
 	unsigned long start, end; /* window, contains the page of the fault */
@@ -426,24 +483,27 @@ struct fault_plan {
 	/* Where the kernel would give huge pages: the one that contains the page of the
 	 * fault, and those that may follow it. Equal: none. */
 	unsigned long huge_start, huge_end;
-	unsigned int turn; /* fault_streams.clock then; 0: no stream was asked */
+	struct file_plan file; /* instead of all these, for FAULT_FILE */
+	unsigned int turn;     /* fault_streams.clock then; 0: no stream was asked */
 };
 
 #define FAULT_AROUND_MAX 512 /* pages: largest window */
 
 /*
- * @write: the access was a write. @fixed: the window in pages, rounded down to a power of
+ * @flags: FAULT_FLAG_*. @fixed: the window in pages, rounded down to a power of
  * two; 0: as @streams (fault_around.h) has it. Caller is inside mm_read_lock().
  */
-enum fault_verdict handle_mm_fault(struct mm_struct *mm, unsigned long addr, bool write,
-				   unsigned int fixed, struct fault_streams *streams,
+enum fault_verdict handle_mm_fault(struct mm_struct *mm, unsigned long addr,
+				   unsigned int flags, unsigned int fixed,
+				   struct fault_streams *streams,
 				   struct fault_plan *plan);
 
 /* --- cow.c ------------------------------------------------------------------------- */
 
 enum cow_verdict {
 	COW_WINDOW,  /* the pages of the plan, or the one page */
-	COW_STALE,   /* the area changed meanwhile: lift the one page */
+	COW_STALE,   /* the area changed meanwhile, or it is a file's, whose pages the
+		      * kernel copies: lift the one page */
 	COW_FOREIGN, /* a userfaultfd of the program has it now: touch nothing */
 };
 
@@ -466,7 +526,7 @@ struct vm_area_struct *cow_next_area(struct mm_struct *mm, unsigned long addr);
 /* [*@start, *@end) without what is in no such area as @page is. False: @page is not. */
 bool cow_clamp(struct mm_struct *mm, unsigned long page, unsigned long *start,
 	       unsigned long *end);
-/* Bytes in areas that are registered with us. */
+/* Bytes in areas of anonymous memory that are registered with us. */
 unsigned long cow_bytes(struct mm_struct *mm);
 
 /* --- verify.c ---------------------------------------------------------------------- */

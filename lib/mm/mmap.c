@@ -24,8 +24,7 @@ static bool call_is_shared(const struct mmap_call *c)
 	return type == MAP_SHARED || type == MAP_SHARED_VALIDATE;
 }
 
-/* mm/vma.c, accountable_mapping() */
-static unsigned long account_flag(unsigned long flags)
+unsigned long account_flag(unsigned long flags)
 {
 	if (flags & VM_HUGETLB)
 		return 0;

@@ -290,6 +290,15 @@ void mm_mlockall(struct mm_struct *mm, int flags)
 
 /* --- userfaultfd ------------------------------------------------------------------- */
 
+#define OWN_MODE VM_SHARED /* stands for mm_uffd_mode(); no flag of a registration */
+
+unsigned long mm_uffd_mode(const struct mm_struct *mm, const struct vm_area_struct *vma)
+{
+	if (vma_host(vma))
+		return VM_UFFD_MISSING | VM_UFFD_MINOR | VM_UFFD_WP;
+	return mm->own_wp ? VM_UFFD_MISSING | VM_UFFD_WP : VM_UFFD_MISSING;
+}
+
 /* userfaultfd_register_range(), userfaultfd_clear_vma() */
 static void uffd_range(struct vma_txn *t, unsigned long start, unsigned long end,
 		       unsigned long clear, unsigned long set)
@@ -298,7 +307,8 @@ static void uffd_range(struct vma_txn *t, unsigned long start, unsigned long end
 
 	for (unsigned long p = start; (vma = txn_find(t, p)) && vma->vm_start < end;) {
 		unsigned long from = max(p, vma->vm_start);
-		unsigned long flags = (vma->vm_flags & ~clear) | set;
+		unsigned long add = set == OWN_MODE ? mm_uffd_mode(t->mm, vma) : set;
+		unsigned long flags = (vma->vm_flags & ~clear) | add;
 
 		p = min(end, vma->vm_end);
 		if (from >= p)
@@ -306,12 +316,6 @@ static void uffd_range(struct vma_txn *t, unsigned long start, unsigned long end
 		if (flags != vma->vm_flags || vma_is_unsure(vma))
 			p = vma_modify(t, vma, from, p, flags, vma->known)->vm_end;
 	}
-}
-
-/* The mode of our registrations. */
-static unsigned long own_mode(const struct mm_struct *mm)
-{
-	return mm->own_wp ? VM_UFFD_MISSING | VM_UFFD_WP : VM_UFFD_MISSING;
 }
 
 static void area_registered(struct vma_txn *t, struct vm_area_struct *vma)
@@ -336,7 +340,7 @@ void mm_set_uffd(struct mm_struct *mm, unsigned long start, unsigned long end, b
 	if (end <= start || !txn_begin_quiet(&t, mm, mm_count_areas(mm, start, end)))
 		return;
 	if (on)
-		uffd_range(&t, start, end, VM_UFFD_PROGRAM, own_mode(mm));
+		uffd_range(&t, start, end, VM_UFFD_PROGRAM, OWN_MODE);
 	else
 		uffd_range(&t, start, end, VM_UFFD_FLAGS, 0);
 	for (unsigned long p = start;
@@ -397,13 +401,14 @@ bool mm_next_to_register(struct mm_struct *mm, unsigned long addr, unsigned long
 			 unsigned long *start, unsigned long *end)
 {
 	const bool huge = READ_ONCE(mm->thp) != THP_NEVER;
-	const unsigned long mode = own_mode(mm);
 	const struct vm_area_struct *vma;
+	unsigned long mode;
 
 	if (!mm->own_enabled || mm->blind)
 		return false;
 	for (; (vma = tree_find(mm->root, addr)) && vma->vm_start < limit;
 	     addr = vma->vm_end) {
+		mode = mm_uffd_mode(mm, vma);
 		if (vma->policy != POLICY_OWN || (vma->vm_flags & VM_HUGEPAGE && !huge) ||
 		    (vma->vm_flags & mode) == mode)
 			continue;

@@ -232,6 +232,13 @@ static void move_vma(struct vma_txn *t, const struct move *m)
 		vma_unmap_range(t, r.old, r.old + r.old_len);
 }
 
+void vma_move(struct vma_txn *t, unsigned long old, unsigned long addr, unsigned long len)
+{
+	const struct move m = { .old = old, .old_len = len, .addr = addr, .len = len };
+
+	move_vma(t, &m);
+}
+
 /* remap_move(): each area for itself, the holes between them stay holes. */
 static void move_areas(struct vma_txn *t, const struct move *m)
 {

@@ -144,6 +144,32 @@ void policy_writable(struct vma_txn *t, unsigned long start, unsigned long end)
 	policy_set(vma_edit(t, vma), TRACK_NONE);
 }
 
+/*
+ * Data files; code stays with the kernel, which has it in memory for everybody. A memfd
+ * in its place could be made executable where the file's mount forbids that. What the
+ * call populates needs no faults of ours.
+ */
+static bool file_is_wanted(const struct mm_struct *mm, const struct vm_area_struct *vma,
+			   unsigned long mmap_flags)
+{
+	const unsigned int other =
+		FILE_NOEXEC | FILE_HUGE | FILE_ZERO | FILE_DEVICE | FILE_SECRET;
+	const struct vma_file *file = vma->vm_file;
+
+	return mm->file_policy != FILES_KERNEL && mm->own_enabled && file->mode_known &&
+	       !(file->mode & other) && !(vma->vm_flags & (VM_MAYSHARE | VM_EXEC)) &&
+	       !(mmap_flags & MAP_POPULATE) && vma->vm_end - vma->vm_start >= mm->min_own;
+}
+
+static enum track_reason file_reason(const struct mm_struct *mm,
+				     const struct vm_area_struct *vma,
+				     unsigned long mmap_flags)
+{
+	if (!vma->vm_file->ino)
+		return TRACK_SHARED;
+	return file_is_wanted(mm, vma, mmap_flags) ? TRACK_FILE_WANTED : TRACK_FILE;
+}
+
 static enum track_reason reason_for(struct vma_txn *t, const struct vm_area_struct *vma,
 				    unsigned long mmap_flags)
 {
@@ -154,7 +180,7 @@ static enum track_reason reason_for(struct vma_txn *t, const struct vm_area_stru
 	    (VM_GROWSDOWN | VM_HUGETLB | VM_LOCKED | VM_DROPPABLE | VM_SPECIAL))
 		return TRACK_SPECIAL;
 	if (vma->vm_file)
-		return vma->vm_file->ino ? TRACK_FILE : TRACK_SHARED;
+		return file_reason(mm, vma, mmap_flags);
 	if (!mm->own_enabled)
 		return mm->track_by_option ? TRACK_OPTION : TRACK_NO_ENGINE;
 	if (mmap_flags & MAP_STACK)
@@ -179,14 +205,16 @@ void policy_choose(struct vma_txn *t, struct vm_area_struct *vma,
 static int policy_rank(const struct vm_area_struct *vma)
 {
 	static const u8 rank[TRACK_NR] = {
-		[TRACK_SMALL] = 2,	 [TRACK_BEFORE_START] = 1,
-		[TRACK_SHORT_LIVED] = 3, [TRACK_NO_ENGINE] = 4,
-		[TRACK_NONE] = 5,	 [TRACK_SHARED] = 6,
-		[TRACK_FILE] = 7,	 [TRACK_HUGE] = 8,
-		[TRACK_SPECIAL] = 9,	 [TRACK_OPTION] = 10,
-		[TRACK_REFUSED] = 11,	 [TRACK_PROGRAM_UFFD] = 12,
-		[TRACK_OURS] = 13,	 [TRACK_PROGRAM_PAGES] = 11,
-		[TRACK_STEPS] = 2,	 [TRACK_STACK] = 3,
+		[TRACK_BEFORE_START] = 1,  [TRACK_SMALL] = 2,
+		[TRACK_STEPS] = 2,	   [TRACK_SHORT_LIVED] = 3,
+		[TRACK_STACK] = 3,	   [TRACK_NO_ENGINE] = 4,
+		[TRACK_NONE] = 5,	   [TRACK_SHARED] = 6,
+		[TRACK_FILE] = 7,	   [TRACK_FILE_WANTED] = 8,
+		[TRACK_FILE_CACHED] = 9,   [TRACK_FILE_OPEN] = 10,
+		[TRACK_FILE_LEFT] = 11,	   [TRACK_HUGE] = 12,
+		[TRACK_SPECIAL] = 13,	   [TRACK_OPTION] = 14,
+		[TRACK_REFUSED] = 15,	   [TRACK_PROGRAM_PAGES] = 15,
+		[TRACK_PROGRAM_UFFD] = 16, [TRACK_OURS] = 17,
 	};
 
 	return rank[vma->reason];

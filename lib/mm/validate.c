@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Every invariant of the tree (vma_tree.h, T1..T3), of the areas and of the counters. */
+#include "lib/mm/address_space.h"
 #include "lib/mm/anon_vma.h"
 #include "lib/mm/vma.h"
 
 struct walk {
 	struct mm_struct *mm;
 	const struct vm_area_struct *prev;
+	unsigned long files; /* areas with a host */
 	unsigned long map_count, total_vm, locked_vm, exec_vm, stack_vm, data_vm;
 };
 
@@ -13,6 +15,8 @@ static const char *validate_links(const struct vm_area_struct *vma)
 {
 	if (vma->vm_file && !vma->vm_file->refs)
 		return "file without a reference";
+	if (vma_host(vma) && (!vma->vm_file->single || !vma_host(vma)->id))
+		return "file that is no single one";
 	if (vma->anon_name && !vma->anon_name->refs)
 		return "name without a reference";
 	if (vma->stat && !vma->stat->refs)
@@ -99,6 +103,7 @@ static const char *validate_area(struct walk *w, const struct vm_area_struct *vm
 	if (!err)
 		err = validate_neighbours(w->prev, vma);
 	w->prev = vma;
+	w->files += vma_host(vma) != NULL;
 	count_area(w, vma);
 	return err;
 }
@@ -147,5 +152,7 @@ const char *validate_mm(struct mm_struct *mm)
 	struct walk w = { .mm = mm };
 	const char *err = mm->root ? validate_node(&w, mm->root) : NULL;
 
-	return err ? err : validate_counts(&w);
+	if (!err)
+		err = validate_counts(&w);
+	return err ? err : validate_i_mmap(mm, w.files);
 }

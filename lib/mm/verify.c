@@ -233,7 +233,7 @@ static void adopt_split(struct mm_verify *v, struct vm_area_struct *vma,
 	vma->known |= VMA_KNOWN_START;
 	if (vma->anon)
 		vma->anon = anon_new(t.mm);
-	if (vma->vm_file && vma->vm_file->ino)
+	if (vma->vm_file && vma->vm_file->ino && !vma_host(vma))
 		doubt_file(&t, vma);
 	txn_commit(&t);
 }
@@ -278,6 +278,9 @@ static enum file_match match_file(const struct vm_area_struct *vma,
 	same_dev = file->major == kernel->major && file->minor == kernel->minor;
 	same_name =
 		!strcmp(vma->anon_name ? vma->anon_name->name : file->name, kernel->name);
+	/* A memfd of ours: the one we made, by whatever name, or another file. */
+	if (file->host)
+		return file->ino == kernel->ino && same_dev ? FILE_EQUAL : FILE_DIFFERENT;
 	if (file->ino == kernel->ino) {
 		if (same_dev && same_name)
 			return FILE_EQUAL;
@@ -431,6 +434,8 @@ static void verify_starts(struct mm_verify *v, const struct area_desc *kernel, b
 		end = right->vm_end;
 		if (right->vm_start != left->vm_end)
 			continue; /* a hole, reported as missing */
+		if (left->aside != right->aside)
+			continue; /* the pieces are told apart here only */
 		if (may_be_merged(v, right) && looks_alike(left, right)) {
 			v->resolved++;
 			adopt_merge(v, left, right);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "lib/mm/anon_vma.h"
-#include "lib/mm/vma.h"
+#include "lib/mm/vm_ops.h"
 
 /* --- references -------------------------------------------------------------------- */
 
@@ -85,15 +85,33 @@ struct vm_area_struct *vma_new(struct vma_txn *t)
 	return vma;
 }
 
+static void vma_open(struct vma_txn *t, struct vm_area_struct *vma)
+{
+	const struct vm_operations *ops = vma_ops(vma);
+
+	if (ops->open)
+		ops->open(t, vma);
+}
+
+static void vma_close(struct vma_txn *t, struct vm_area_struct *vma)
+{
+	const struct vm_operations *ops = vma_ops(vma);
+
+	if (ops->close)
+		ops->close(t, vma);
+}
+
 void vma_insert(struct vma_txn *t, struct vm_area_struct *vma)
 {
 	tree_insert(t, vma);
+	vma_open(t, vma);
 	t->mm->map_count += !vma_is_gate(vma);
 	account_pages(t->mm, vma, vma_pages(vma));
 }
 
 void vma_remove(struct vma_txn *t, struct vm_area_struct *vma)
 {
+	vma_close(t, vma);
 	tree_erase(t, vma->vm_end);
 	t->mm->map_count -= !vma_is_gate(vma);
 	account_pages(t->mm, vma, -vma_pages(vma));
@@ -107,7 +125,9 @@ struct vm_area_struct *vma_edit(struct vma_txn *t, struct vm_area_struct *vma)
 	if (vma_is_ours(t, vma))
 		return vma;
 	copy = vma_copy(t, vma);
+	vma_close(t, vma);
 	tree_replace(t, vma->vm_end, copy);
+	vma_open(t, copy);
 	vma_retire(t, vma);
 	return copy;
 }
@@ -117,12 +137,14 @@ void vma_set_range(struct vma_txn *t, struct vm_area_struct *vma, unsigned long 
 {
 	unsigned long old_end = vma->vm_end, old_pages = vma_pages(vma);
 
+	vma_close(t, vma);
 	/* Wraps when the area grows downwards, and comes out right. */
 	vma->vm_pgoff += (start >> PAGE_SHIFT) - (vma->vm_start >> PAGE_SHIFT);
 	vma->vm_start = start;
 	vma->vm_end = end;
 	if (end != old_end)
 		tree_replace(t, old_end, vma);
+	vma_open(t, vma);
 	account_pages(t->mm, vma, vma_pages(vma) - old_pages);
 }
 

@@ -193,10 +193,40 @@ static inline struct vma_file *file_ref(struct vma_file *file)
 /* The same object, or another with the same device, inode and name. */
 bool same_file(const struct vma_file *a, const struct vma_file *b);
 
+/* --- address_space.c ---------------------------------------------------------------- */
+
+void mapping_caches_init(struct mm_struct *mm);
+/* No area has a file with this host any more. */
+void host_orphaned(struct mm_struct *mm, struct file_host *host);
+
+/* --- i_mmap.c ---------------------------------------------------------------------- */
+
+void i_mmap_cache_init(struct mm_struct *mm);
+/* Objects of mm->i_mmap_cache that a change of @n areas may take. */
+size_t i_mmap_need(const struct mm_struct *mm, size_t n);
+/* An area with a host, of the area tree; its range is what it was, or will be, there. */
+void i_mmap_insert(struct vma_txn *t, struct vm_area_struct *vma);
+void i_mmap_remove(struct vma_txn *t, struct vm_area_struct *vma);
+/* Last step of a change, before the area tree is published. */
+void i_mmap_publish(struct vma_txn *t);
+/* @areas: those with a host in the area tree. */
+const char *validate_i_mmap(struct mm_struct *mm, unsigned long areas);
+
+/* --- mremap.c ---------------------------------------------------------------------- */
+
+/* mremap(MREMAP_MAYMOVE | MREMAP_FIXED): [old, old + len), of one area, to @addr. */
+void vma_move(struct vma_txn *t, unsigned long old, unsigned long addr,
+	      unsigned long len);
+
 /* --- cow.c ------------------------------------------------------------------------- */
 
 /* What a fork child counts begins at 0. */
 void vma_stat_clear(struct vma_stat *s);
+
+/* --- mmap.c ------------------------------------------------------------------------ */
+
+/* mm/vma.c, accountable_mapping(): VM_ACCOUNT or 0. */
+unsigned long account_flag(unsigned long flags);
 
 /* --- import.c ---------------------------------------------------------------------- */
 

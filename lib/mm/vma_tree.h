@@ -40,6 +40,7 @@ struct vma_txn {
 	struct mm_struct *mm;
 	struct vma_node *root; /* the tree as it will be */
 	unsigned long id;
+	struct address_space *changed; /* whose i_mmap is another */
 	bool in_place; /* there are no readers: everything may be edited */
 };
 

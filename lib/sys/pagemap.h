@@ -12,6 +12,7 @@
 
 #define PM_PRESENT   (1ULL << 63)
 #define PM_SWAP	     (1ULL << 62)
+#define PM_FILE	     (1ULL << 61) /* of a file, or shared memory */
 #define PM_UFFD_WP   (1ULL << 57) /* since 5.13 */
 #define PM_EXCLUSIVE (1ULL << 56) /* no other page table maps the page */
 

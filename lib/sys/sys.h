@@ -52,6 +52,10 @@ sys_call6(long nr, unsigned long a, unsigned long b, unsigned long c, unsigned l
 #define sys_munmap(addr, len)	      sys_call2(__NR_munmap, addr, len)
 #define sys_mprotect(addr, len, prot) sys_call3(__NR_mprotect, addr, len, prot)
 #define sys_madvise(addr, len, adv)   sys_call3(__NR_madvise, addr, len, adv)
+#define sys_mremap(old, old_len, len, flags, addr) \
+	sys_call5(__NR_mremap, old, old_len, len, flags, addr)
+#define sys_pkey_mprotect(addr, len, prot, pkey) \
+	sys_call4(__NR_pkey_mprotect, addr, len, prot, pkey)
 
 /* --- files --- */
 #define sys_openat(dfd, path, flags, mode) \
@@ -61,16 +65,23 @@ sys_call6(long nr, unsigned long a, unsigned long b, unsigned long c, unsigned l
 #define sys_read(fd, buf, n)	    sys_call3(__NR_read, fd, buf, n)
 #define sys_preadv2(fd, iov, n, flags) \
 	sys_call6(__NR_preadv2, fd, SYS_ARG_(iov), n, -1, -1, flags)
-#define sys_write(fd, buf, n)	    sys_call3(__NR_write, fd, buf, n)
-#define sys_pwrite(fd, buf, n, off) sys_call4(__NR_pwrite64, fd, buf, n, off)
-#define sys_pread(fd, buf, n, off)  sys_call4(__NR_pread64, fd, buf, n, off)
-#define sys_fstat(fd, st)	    sys_call2(__NR_fstat, fd, st)
-#define sys_fstatfs(fd, buf)	    sys_call2(__NR_fstatfs, fd, buf)
+#define sys_write(fd, buf, n)		sys_call3(__NR_write, fd, buf, n)
+#define sys_pwrite(fd, buf, n, off)	sys_call4(__NR_pwrite64, fd, buf, n, off)
+#define sys_pread(fd, buf, n, off)	sys_call4(__NR_pread64, fd, buf, n, off)
+#define sys_fadvise(fd, off, n, advice) sys_call4(__NR_fadvise64, fd, off, n, advice)
+#define sys_fstat(fd, st)		sys_call2(__NR_fstat, fd, st)
+#define sys_fstatfs(fd, buf)		sys_call2(__NR_fstatfs, fd, buf)
 #define sys_statx(dfd, path, flags, mask, stx) \
 	sys_call5(__NR_statx, dfd, path, flags, mask, stx)
-#define sys_unlinkat(dfd, path, flags)	   sys_call3(__NR_unlinkat, dfd, path, flags)
+#define sys_unlinkat(dfd, path, flags) sys_call3(__NR_unlinkat, dfd, path, flags)
+#ifndef __NR_cachestat
+#define __NR_cachestat 451 /* 6.5 */
+#endif
+#define sys_cachestat(fd, range, stat)	   sys_call4(__NR_cachestat, fd, range, stat, 0)
 #define sys_umask(mask)			   sys_call1(__NR_umask, mask)
 #define sys_readlink(path, buf, n)	   sys_call3(__NR_readlink, path, buf, n)
+#define sys_symlinkat(text, dfd, path)	   sys_call3(__NR_symlinkat, text, dfd, path)
+#define sys_readlinkat(dfd, path, buf, n)  sys_call4(__NR_readlinkat, dfd, path, buf, n)
 #define sys_unlink(path)		   sys_call1(__NR_unlink, path)
 #define sys_mkdir(path, mode)		   sys_call2(__NR_mkdir, path, mode)
 #define sys_fchmod(fd, mode)		   sys_call2(__NR_fchmod, fd, mode)
@@ -123,7 +134,9 @@ sys_call6(long nr, unsigned long a, unsigned long b, unsigned long c, unsigned l
 #define sys_geteuid()			  sys_call0(__NR_geteuid)
 #define sys_getuid()			  sys_call0(__NR_getuid)
 #define sys_rt_sigprocmask(how, set, old) sys_call4(__NR_rt_sigprocmask, how, set, old, 8)
-#define sys_rt_sigaction(sig, act, old)	  sys_call4(__NR_rt_sigaction, sig, act, old, 8)
+#define sys_rt_sigtimedwait(set, info, timeout) \
+	sys_call4(__NR_rt_sigtimedwait, set, info, timeout, 8)
+#define sys_rt_sigaction(sig, act, old) sys_call4(__NR_rt_sigaction, sig, act, old, 8)
 #define sys_futex(addr, op, val, timeout) \
 	sys_call6(__NR_futex, SYS_ARG_(addr), op, val, SYS_ARG_(timeout), 0, 0)
 

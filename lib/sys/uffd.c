@@ -70,6 +70,17 @@ int uffd_register(int fd, unsigned long start, unsigned long end, bool wp)
 	return (int)sys_ioctl(fd, UFFDIO_REGISTER, &r);
 }
 
+int uffd_register_file(int fd, unsigned long start, unsigned long end)
+{
+	struct uffdio_register r = {
+		.range = { .start = start, .len = end - start },
+		.mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_MINOR |
+			UFFDIO_REGISTER_MODE_WP,
+	};
+
+	return (int)sys_ioctl(fd, UFFDIO_REGISTER, &r);
+}
+
 int uffd_unregister(int fd, unsigned long start, unsigned long end)
 {
 	struct uffdio_range r = { .start = start, .len = end - start };
@@ -100,6 +111,40 @@ int uffd_protect(int fd, unsigned long start, unsigned long end, enum uffd_prote
 
 	do /* -EAGAIN: the address space is changing */
 		ret = sys_ioctl(fd, UFFDIO_WRITEPROTECT, &w);
+	while (ret == -EAGAIN);
+	return (int)ret;
+}
+
+int uffd_continue(int fd, unsigned long start, unsigned long end, unsigned long *done)
+{
+	struct uffdio_continue c = { .range = { .start = start, .len = end - start } };
+	long ret;
+
+	*done = 0;
+	do {
+		c.mapped = 0;
+		ret = sys_ioctl(fd, UFFDIO_CONTINUE, &c);
+		/* A part of it answers -EAGAIN, as does an address space that changes. */
+		if (c.mapped > 0) {
+			*done += (unsigned long)c.mapped;
+			c.range.start += (unsigned long)c.mapped;
+			c.range.len -= (unsigned long)c.mapped;
+		}
+	} while (ret == -EAGAIN && c.range.len);
+	return c.range.len ? (int)ret : 0;
+}
+
+int uffd_copy(int fd, unsigned long page, const void *src)
+{
+	struct uffdio_copy c = {
+		.dst = page,
+		.src = (unsigned long)src,
+		.len = PAGE_SIZE,
+	};
+	long ret;
+
+	do
+		ret = sys_ioctl(fd, UFFDIO_COPY, &c);
 	while (ret == -EAGAIN);
 	return (int)ret;
 }

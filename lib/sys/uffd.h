@@ -24,6 +24,9 @@
 int uffd_open(u64 *features);
 /* For missing pages and, if @wp, for writes to write-protected ones. */
 int uffd_register(int fd, unsigned long start, unsigned long end, bool wp);
+/* A private mapping of shared memory: for pages missing in its file, for pages that are
+ * there and not mapped yet, and for write-protection. */
+int uffd_register_file(int fd, unsigned long start, unsigned long end);
 int uffd_unregister(int fd, unsigned long start, unsigned long end);
 /*
  * Install zero pages over [start, end) and wake who waits there. Stops at the first page
@@ -32,6 +35,14 @@ int uffd_unregister(int fd, unsigned long start, unsigned long end);
  * the address space is changing, try again. -ENOMEM, -ESRCH (the program has gone).
  */
 int uffd_zero(int fd, unsigned long start, unsigned long end, unsigned long *done);
+/*
+ * Map the pages that the file of the area has, as they are, over [start, end), and wake
+ * who waits there. *@done as for uffd_zero(); -EEXIST: the page after it is mapped,
+ * -EFAULT: the file has none there. Since 5.14 (shared memory).
+ */
+int uffd_continue(int fd, unsigned long start, unsigned long end, unsigned long *done);
+/* One page, private to the program, with the content of ours at @src; as uffd_zero(). */
+int uffd_copy(int fd, unsigned long page, const void *src);
 /*
  * Move the pages of [src, src + len), anonymous and nobody else's, to @dst, and wake who
  * waits there. *@moved bytes have gone; the answer is about the page after them:

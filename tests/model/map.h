@@ -8,6 +8,7 @@
  * Kinds: A rw  R r--  N ---  X r-x (private anonymous)  U rw, registered  L rw, locked
  *	  D rw, MADV_DONTFORK  S rw shared anonymous  F r-- G r-- private files, whose
  *page n is mapped at column n  W rw private, of F's file
+ *  H r-- frames of a file that is ours  I the same, registered  J rw
  *
  * A second drawing shows the guesses: '?' on a start that may not be there, '*' on an
  * area that may be several, '#' for both.
@@ -19,6 +20,7 @@
 
 #define MAP_BASE     0x200000000000UL /* nothing is there, AddressSanitizer neither */
 #define MAP_MAX	     64
+#define MAP_FRAMES   77 /* inode of the memfd of H, I and J */
 #define AT(column)   (MAP_BASE + (unsigned long)(column)*PAGE_SIZE)
 #define PAGES(count) ((unsigned long)(count)*PAGE_SIZE)
 

@@ -55,12 +55,15 @@ static void print(const struct step_count *c, unsigned long jobs, double took)
 		t.complete += c[i].complete;
 		t.fed += c[i].fed;
 		t.repairs += c[i].repairs;
+		t.files += c[i].files;
+		t.pages += c[i].pages;
 	}
 	printf("%lu steps in %.1f s, %.0f per second: %lu complete, %lu without memory "
 	       "of "
-	       "which %lu left all as it was; %lu repairs; memory given %lu times\n",
+	       "which %lu left all as it was; %lu repairs; memory given %lu times; "
+	       "%lu conversions of files, whose pages were found %lu times\n",
 	       t.steps, took, (double)t.steps / took, t.complete, t.starved, t.unchanged,
-	       t.repairs, t.fed);
+	       t.repairs, t.fed, t.files, t.pages);
 }
 
 int main(void)

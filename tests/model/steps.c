@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/mm/address_space.h"
 #include "lib/mm/fault_around.h"
+#include "lib/mm/vma.h"
 #include "tests/model/steps.h"
 
 #ifndef MAP_ANONYMOUS
@@ -354,6 +356,109 @@ static void call_doubt(struct mm_struct *mm, const struct step *s)
 	mm_doubt(mm, s->a[0], s->a[0] + s->a[1]);
 }
 
+/* --- files that we page ------------------------------------------------------------ */
+
+#define ASIDE	 (BASE + 1024 * PAGE_SIZE)
+#define MAPPINGS 3
+
+static struct address_space *mapping_of(struct mm_struct *mm, unsigned long ino)
+{
+	const struct file_key key = { .ino = ino, .size = STEP_PAGES / 2 * PAGE_SIZE };
+	struct address_space *mapping = mapping_find(mm, &key);
+
+	return mapping ? mapping : mapping_new(mm, &key);
+}
+
+static size_t ask_file(struct mm_struct *mm, const unsigned long *a)
+{
+	size_t missing = mm_prepare(mm, a[0], a[1]);
+
+	return missing ? missing : mm_prepare_mapping(mm);
+}
+
+/* The part of the area at a[0] that the range has becomes ours. */
+static void call_map_file(struct mm_struct *mm, const struct step *s)
+{
+	const struct vm_area_struct *vma = find_vma(mm, s->a[0]);
+	struct address_space *mapping;
+	struct vma_file *frames;
+
+	if (!vma || vma->vm_start > s->a[0] || !vma->vm_file || !vma->vm_file->ino ||
+	    vma_host(vma) || vma->vm_flags & VM_MAYSHARE)
+		return;
+	mapping = mapping_of(mm, s->a[3]);
+	frames = mapping ? vma_file_get(mm, 0, 1, 77, "/memfd:frames (deleted)") : NULL;
+	if (!frames || mm_short_of_memory(mm, UNMAP_AREAS) || mm_prepare_mapping(mm)) {
+		if (frames)
+			vma_file_put(mm, frames);
+		mm->blind = true; /* the engine leaves it to the kernel */
+		return;
+	}
+	step_count.files++;
+	mm_map_file(mm, s->a[0], min(vma->vm_end, s->a[0] + s->a[1]),
+		    ASIDE + s->a[2] * PAGE_SIZE, frames, mapping);
+}
+
+static void call_unmap_file(struct mm_struct *mm, const struct step *s)
+{
+	const struct vm_area_struct *vma = mm_next_file(mm, s->a[0], s->a[0] + s->a[1]);
+
+	if (vma)
+		mm_unmap_file(mm, max(vma->vm_start, s->a[0]),
+			      min(vma->vm_end, s->a[0] + s->a[1]), TRACK_FILE_LEFT);
+}
+
+static void step_file(struct byte_source *src, struct step *s)
+{
+	unsigned int bits = byte(src);
+
+	s->a[2] = byte(src) % STEP_PAGES;
+	s->a[3] = 1 + bits % MAPPINGS;
+	s->ask = ask_file;
+	s->call = bits & 0x30 ? call_map_file : call_unmap_file;
+	s->name = bits & 0x30 ? "map file" : "unmap file";
+}
+
+struct found {
+	const struct vm_area_struct *prev;
+	unsigned long first, last, nr;
+};
+
+static void found_area(const struct vm_area_struct *vma, void *arg)
+{
+	struct found *f = arg;
+	unsigned long last = vma->vm_pgoff + vma_pages(vma) - 1;
+
+	if (vma->vm_pgoff > f->last || last < f->first)
+		fail("i_mmap_for_each: an area that does not have the pages");
+	if (f->prev && f->prev->vm_pgoff > vma->vm_pgoff)
+		fail("i_mmap_for_each: out of order");
+	f->prev = vma;
+	f->nr++;
+}
+
+/* The interval tree and a look at every area find as many; the rest validate_mm() saw. */
+static void look_up_pages(struct byte_source *src, struct mm_struct *mm)
+{
+	struct address_space *mapping = mapping_of(mm, 1 + below(src, MAPPINGS));
+	struct found f = { .first = below(src, 64) };
+	struct vm_area_struct *vma;
+	struct vma_iter it;
+
+	f.last = f.first + below(src, 16);
+	if (!mapping)
+		return;
+	i_mmap_for_each(mapping, f.first, f.last, found_area, &f);
+	vma_iter_init(&it, mm, 0);
+	vma_for_each (vma, &it)
+		if (vma_host(vma) && vma_host(vma)->mapping == mapping &&
+		    vma->vm_pgoff <= f.last && vma->vm_pgoff + vma_pages(vma) > f.first)
+			f.nr--;
+	step_count.pages += f.prev != NULL;
+	if (f.nr)
+		fail("i_mmap_for_each");
+}
+
 static void step_madvise(struct byte_source *src, struct step *s)
 {
 	static const u8 advices[] = { MADV_NORMAL,	MADV_RANDOM,
@@ -389,7 +494,7 @@ static void odd_range(struct byte_source *src, struct step *s)
 static bool step_choose(struct byte_source *src, struct step *s)
 {
 	static const unsigned long locks[] = { 0, VM_LOCKED, VM_LOCKED | VM_LOCKONFAULT };
-	unsigned int kind = below(src, 64);
+	unsigned int kind = below(src, 74);
 
 	*s = (struct step){ .ask = ask_range, .a = { addr_of(src), len_of(src) } };
 	if (kind < 16) {
@@ -432,6 +537,8 @@ static bool step_choose(struct byte_source *src, struct step *s)
 				    { s->a[0], s->a[1] },
 				    0,
 				    "mmap, failed" };
+	} else if (kind >= 64) {
+		step_file(src, s);
 	} else {
 		return false;
 	}
@@ -582,9 +689,44 @@ static void step_dup(void)
 	mm_dup(&rich.mm);
 }
 
+static void check_valid(struct side *s)
+{
+	const char *err = validate_mm(&s->mm);
+
+	if (err)
+		fail(err);
+}
+
+/* As the hooks do after each call. */
+static void step_orphans(void)
+{
+	struct side *sides[] = { &tight, &rich };
+	struct address_space *mapping;
+	unsigned long at, len;
+
+	snprintf(now.done, sizeof(now.done), "end orphans");
+	now.starve = false;
+	for (;;) {
+		prepare(ask_all, NULL);
+		if (now.starve || list_empty(&rich.mm.orphans))
+			return;
+		for (int i = 0; i < 2; i++) {
+			struct mm_struct *mm = &sides[i]->mm;
+
+			if (!mm_next_orphan(mm, &at, &len, &mapping))
+				fail("an orphan in one of two models");
+			if (len)
+				mm_munmap(mm, at, len);
+			else if (!mapping->refs)
+				mapping_free(mm, mapping);
+			check_valid(sides[i]);
+		}
+	}
+}
+
 static void other_step(struct byte_source *src)
 {
-	unsigned int kind = below(src, 16);
+	unsigned int kind = below(src, 20);
 
 	snprintf(now.done, sizeof(now.done), "look");
 	if (kind < 6)
@@ -593,19 +735,14 @@ static void other_step(struct byte_source *src)
 		look_up(src);
 	else if (kind < 14)
 		step_dup();
-	else
+	else if (kind < 16)
 		step_repair(src);
+	else if (kind < 18)
+		step_orphans();
+	look_up_pages(src, &tight.mm);
 }
 
 /* --- a step ------------------------------------------------------------------------ */
-
-static void check_valid(struct side *s)
-{
-	const char *err = validate_mm(&s->mm);
-
-	if (err)
-		fail(err);
-}
 
 static void do_call(const struct step *s)
 {

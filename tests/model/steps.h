@@ -23,7 +23,7 @@ struct byte_source {
 };
 
 struct step_count {
-	unsigned long steps, starved, unchanged, complete, fed, repairs;
+	unsigned long steps, starved, unchanged, complete, fed, repairs, files, pages;
 };
 
 /* Begin with two empty models, drawing on @src for details. */

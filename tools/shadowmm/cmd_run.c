@@ -35,6 +35,10 @@ const char cmd_run_options[] =
 	"  --start=WHEN           manage a process from its start (now), or when it has "
 	"this\n"
 	"                         much new memory (SIZE; auto: 2m)\n"
+	"  --files=kernel|auto|own who pages private mappings of files; auto: the "
+	"library "
+	"what\n"
+	"                         the kernel has not cached (default: kernel)\n"
 	"  --cow-stacks=N         sample one write in N to shared pages, or off\n"
 	"  --min-own=SIZE         page only areas of at least SIZE bytes (k, m, g)\n"
 	"  --verify-at-exit FILE  append a line to FILE when a process ends\n"
@@ -50,6 +54,7 @@ enum {
 	OPT_POOL,
 	OPT_POOL_PAGES,
 	OPT_COW,
+	OPT_FILES,
 	OPT_START,
 	OPT_COW_STACKS,
 	OPT_VERIFY,
@@ -65,6 +70,7 @@ static const struct option options[] = {
 	{ "pool", required_argument, NULL, OPT_POOL },
 	{ "pool-pages", required_argument, NULL, OPT_POOL_PAGES },
 	{ "cow", required_argument, NULL, OPT_COW },
+	{ "files", required_argument, NULL, OPT_FILES },
 	{ "cow-stacks", required_argument, NULL, OPT_COW_STACKS },
 	{ "min-own", required_argument, NULL, OPT_MIN_OWN },
 	{ "verify-at-exit", required_argument, NULL, OPT_VERIFY },
@@ -214,6 +220,16 @@ static int set_verify(const char *value)
 	return set_env("SHADOWMM_VERIFY_AT_EXIT", path);
 }
 
+static int set_files(const char *value)
+{
+	if (strcmp(value, "kernel") != 0 && strcmp(value, "auto") != 0 &&
+	    strcmp(value, "own") != 0)
+		return cli_usage(
+			"run: --files: %s: unknown value: say kernel, auto or own",
+			value);
+	return set_env("SHADOWMM_FILES", value);
+}
+
 static int set_start(const char *value)
 {
 	if (!strcmp(value, "now") || !strcmp(value, "auto"))
@@ -231,6 +247,8 @@ static int set_option(int opt, char **argv)
 		return set_choice("policy", "SHADOWMM_POLICY", optarg, "own", "track");
 	case OPT_COW:
 		return set_choice("cow", "SHADOWMM_COW", optarg, "own", "kernel");
+	case OPT_FILES:
+		return set_files(optarg);
 	case OPT_COW_STACKS:
 		return set_cow_stacks(optarg);
 	case OPT_FAULT_AROUND:

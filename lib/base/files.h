@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Paging of files: what the engine's tasks share, and what a hook asks for. */
+#ifndef SHADOWMM_BASE_FILES_H
+#define SHADOWMM_BASE_FILES_H
+
+#include "lib/base/compiler.h"
+
+struct file_state {
+	/* Where areas are being given back: nothing is installed there, and who faults
+	 * there is woken in the end. Whoever gives back, with mmap_lock. */
+	unsigned long leaving_start, leaving_end;
+	int lease_tid;	 /* of the task that answers to leases; the service task */
+	const char *why; /* files cannot be ours, or NULL; static string */
+};
+
+/* Of a program's mapping; a hook, with mmap_lock. */
+struct file_wanted {
+	int tid, fd; /* of the thread that mapped it, in its own descriptor table */
+};
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Files that we page. The kernel has a private mapping of a memfd at the place; the
+ * program's own mapping of the file lies aside (lib/mm/address_space.h).
+ *
+ *	filemap.c    a fault: fill frames from the file, map them
+ *	mapping.c    a file becomes ours: lease, frames, index; and its end
+ *	file_area.c  an area becomes ours, and the kernel's again
+ *	lease.c	     the task that waits for somebody who wants to write to a file
+ *
+ * F1. Frames are filled, and mapped, only while we hold a lease and outside of
+ *     [leaving_start, leaving_end).
+ * F2. Who gives an area back sets that range, waits until no fault task is at work that
+ *     may not have seen it, write-protects the area, so that no page becomes private any
+ *     more, and only then looks which ones are.
+ */
+#ifndef SHADOWMM_FAULT_FILEMAP_H
+#define SHADOWMM_FAULT_FILEMAP_H
+
+#include "lib/base/engine.h"
+#include "lib/mm/address_space.h"
+
+/* --- filemap.c: the fault task, between fault_begin() and fault_end() ----------------
+ */
+
+/* The page at @page is not mapped; @minor: the frames have one. Caller is inside
+ * mm_read_lock(). */
+void filemap_fault(struct engine *e, unsigned long page, bool minor,
+		   const struct file_plan *plan);
+/* Nothing may be installed at @page now; who waits there will be woken. */
+bool file_is_leaving(const struct engine *e, unsigned long page);
+
+/* --- mapping.c: the service task, or who gives back; mmap_lock is held ---------------
+ */
+
+/* What the program's mapping is of: a copy, since the model changes under way. */
+struct file_name {
+	u32 major, minor;
+	u64 ino;
+	char last[160]; /* the last part of its path, as much as fits */
+};
+
+/* Of the program's descriptor @w, which should be @file. A mapping without a reference
+ * may be left, see mapping_end(). NULL: *@reason says why the kernel is to page it.
+ * Areas found before are not good any more afterwards. */
+struct address_space *mapping_open(struct engine *e, const struct file_wanted *w,
+				   const struct file_name *file,
+				   enum track_reason *reason);
+void file_name_of(const struct vma_file *file, struct file_name *name);
+/* If nobody refers to it: give the lease back and close everything. */
+void mapping_end(struct engine *e, struct address_space *mapping);
+/* The program was killed: nobody is to find what it shared. The control task. */
+void mapping_unlink_all(const struct engine *e);
+/* A descriptor of the frames that no other mapping has, so that areas do not merge. */
+int mapping_frames(const struct address_space *mapping);
+/* The vma_file of the frames as maps shows them. NULL: no memory. */
+struct vma_file *mapping_file(struct engine *e, const struct address_space *mapping);
+
+/* --- file_area.c: the same -----------------------------------------------------------
+ */
+
+/* The area that begins at @start becomes ours, if it can. */
+long file_convert(struct engine *e, unsigned long start, unsigned long end);
+/* Areas of files in [start, end) are the kernel's again, for @reason. */
+void file_give_back(struct engine *e, unsigned long start, unsigned long end,
+		    enum track_reason reason);
+/* All areas of @mapping, which is then MAPPING_LEFT, or gone; the lease is given back. */
+void file_leave(struct engine *e, struct address_space *mapping);
+/* [start, end) has been dropped by the program, or is about to be: what is there of files
+ * that are the kernel's again shall show the file again. */
+void file_drop(struct engine *e, unsigned long start, unsigned long end);
+/* Each fault task has answered the event that it was at, if any. */
+void file_wait_for_tasks(const struct engine *e);
+/* Hosts that lost their last area: end what belongs to them. */
+void file_clean(struct engine *e);
+
+/* --- lease.c --------------------------------------------------------------------------
+ */
+
+/* There is a task that answers when somebody wants to write. 0 or -errno. The service
+ * task. */
+long lease_task_start(struct engine *e);
+/* A read lease on @fd, whose breaking that task will hear of. 0 or -errno. */
+long lease_take(const struct engine *e, int fd);
+void lease_give(int fd);
+/* Nobody has asked for it back. */
+bool lease_holds(int fd);
+/* The fault task met a file that it cannot read: to be given back. */
+void lease_trouble(struct engine *e, struct address_space *mapping);
+
+#endif

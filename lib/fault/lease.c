@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Leases (fcntl(2), F_SETLEASE): the kernel holds up who opens a file for writing, or
+ * truncates it, until we have given our read lease back, and tells us by a signal. A task
+ * of its own waits for that signal: it stays pending until the task asks, so none is
+ * lost, and nobody waits for the task but that writer.
+ *
+ * Context: lease_task() takes mmap_lock as a hook would.
+ */
+#include <linux/signal.h>
+
+#include "lib/fault/fault.h"
+#include "lib/fault/filemap.h"
+#include "lib/mm/mm.h"
+#include "lib/sys/clone.h"
+#include "lib/sys/mutex.h"
+#include "lib/sys/sys.h"
+
+/* The owner first: the kernel would take the process, and SIGIO. */
+long lease_take(const struct engine *e, int fd)
+{
+	const struct f_owner_ex owner = { F_OWNER_TID, e->files.lease_tid };
+	long ret = sys_fcntl(fd, F_SETOWN_EX, &owner);
+
+	if (!ret)
+		ret = sys_fcntl(fd, F_SETSIG, FAULT_SIGNAL);
+	return ret ? ret : sys_fcntl(fd, F_SETLEASE, F_RDLCK);
+}
+
+void lease_give(int fd)
+{
+	sys_fcntl(fd, F_SETLEASE, F_UNLCK);
+}
+
+bool lease_holds(int fd)
+{
+	/* While it is being broken: what it is to become. */
+	return sys_fcntl(fd, F_GETLEASE, 0) == F_RDLCK;
+}
+
+void lease_trouble(struct engine *e, struct address_space *m)
+{
+	__atomic_store_n(&m->state, MAPPING_LEAVING, __ATOMIC_SEQ_CST);
+	sys_tgkill(e->fault_pid, e->files.lease_tid, FAULT_SIGNAL);
+}
+
+/* A mapping that is to be left (again). Caller holds mmap_lock. */
+static struct address_space *lost(const struct engine *e)
+{
+	struct list_head *pos;
+
+	list_for_each (pos, &e->mm->mappings) {
+		struct address_space *m = list_entry(pos, struct address_space, list);
+
+		if (m->state == MAPPING_LEAVING ||
+		    (m->state == MAPPING_LIVE && !lease_holds(m->file_fd)))
+			return m;
+	}
+	return NULL;
+}
+
+static void wait_for_signal(void)
+{
+	/* Belt and braces: a writer is held up for lease-break-time, 45 s, at most. */
+	const struct timespec tick = { 10, 0 };
+	const u64 set = 1ULL << (FAULT_SIGNAL - 1);
+
+	sys_rt_sigtimedwait(&set, NULL, &tick);
+}
+
+static void lease_task(void *arg)
+{
+	struct engine *e = arg;
+	struct address_space *m;
+
+	sys_prctl(PR_SET_NAME, "smm-lease", 0, 0, 0);
+	for (;;) {
+		wait_for_signal();
+		mutex_lock(e->mmap_lock);
+		while ((m = lost(e)))
+			file_leave(e, m);
+		mutex_unlock(e->mmap_lock);
+	}
+}
+
+long lease_task_start(struct engine *e)
+{
+	const u64 all = ~0ULL;
+	u64 old;
+	long tid;
+
+	if (e->files.lease_tid)
+		return 0;
+	/* The task never lets the signal through: it would be lost in the handler. */
+	sys_rt_sigprocmask(SMM_SIG_SETMASK, &all, &old);
+	tid = sys_clone_task(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
+				     CLONE_THREAD | CLONE_SYSVSEM,
+			     e->stack_lease + sizeof(e->stack_lease), NULL, NULL,
+			     lease_task, e);
+	sys_rt_sigprocmask(SMM_SIG_SETMASK, &old, NULL);
+	if (tid < 0)
+		return tid;
+	e->files.lease_tid = (int)tid;
+	return 0;
+}
