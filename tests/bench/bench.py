@@ -9,6 +9,7 @@ only.
     start.py     /bin/true, alone and by the hundred    latency.py   one fault
     churn.py     mmap+munmap, malloc+free               programs.py  whole programs
     touch.py     first touch, in every order            lookups.py   find_vma(), on request
+    files.py     mapped files, read in every way
 
     measure.py runs, rows.py keeps, table.py prints, bars.py judges.
 
@@ -29,6 +30,7 @@ from pathlib import Path
 import harness
 import bars
 import churn
+import files
 import latency
 import lookups
 import programs
@@ -78,7 +80,7 @@ def measure(bench, arguments):
     asked = arguments.only and "find_vma".startswith(arguments.only)
     if (asked or arguments.lookups) and not arguments.plain:
         find_vma = lookups.measure(bench, 7)
-    for part in (start, churn, touch, latency, programs):
+    for part in (start, churn, touch, latency, files, programs):
         part.measure(bench)
     return find_vma
 

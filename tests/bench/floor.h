@@ -15,4 +15,10 @@ void pin_to(int cpu);
  */
 void floor_start(char *base, size_t len, int cpu);
 
+/*
+ * The first @len bytes of file @fd, mapped privately from a memfd that is filled with
+ * them before; each fault is answered as above with the one page that lies there.
+ */
+char *floor_map(int fd, size_t len, int cpu);
+
 #endif

@@ -16,7 +16,7 @@ sys.path.insert(0, str(TOP / "tests" / "programs"))
 import harness  # noqa: E402
 import measure  # noqa: E402
 
-SECTIONS = {"start", "churn", "touch", "latency", "programs"}
+SECTIONS = {"start", "churn", "touch", "latency", "files", "programs"}
 # Burns 0.3 s in a daemon whose parents have gone, and says so by its status only.
 SPIN = """
 import os, time
@@ -56,7 +56,7 @@ def all_run(work):
               for value in column["values"]]
     ok(all(value >= 0 for value in values), "no figure is negative")
     ok(all("| " + row["name"] in markdown.read_text() for row in result["rows"]
-           if row["section"] in ("start", "churn", "latency")), "each row is in the table")
+           if row["section"] in ("start", "churn", "latency", "files")), "each row is in the table")
 
 
 def later_runs():

@@ -86,6 +86,15 @@ def latency_table(rows):
                           for row in rows))
 
 
+def file_table(rows):
+    names = list(dict.fromkeys(name for row in rows for name in row.columns))
+    if rows:
+        yield from table(["what", "unit", *names],
+                         ([row.name, row.unit, *(spread(row.columns[name], 0)
+                                                 if name in row.columns else "" for name in names)]
+                          for row in rows))
+
+
 def bar_table(bars):
     if bars:
         yield from table(("bar", "measured", "limit", ""),
@@ -101,5 +110,5 @@ def markdown(title, bench, bars, find_vma):
     lines = [title, *(line for note in bench.notes for line in ("", note)),
              *bar_table(bars), *two_table(section("start", "churn")),
              *program_table(section("programs")), *touch_tables(section("touch")),
-             *latency_table(section("latency")), *find_vma]
+             *latency_table(section("latency")), *file_table(section("files")), *find_vma]
     return "\n".join(lines) + "\n"

@@ -45,6 +45,15 @@ check_PROGRAMS += tests/preload/failed_halfway
 tests_preload_failed_halfway_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/fault_in_syscall
 tests_preload_fault_in_syscall_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/file_lease
+tests_preload_file_lease_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/file_random
+tests_preload_file_random_SOURCES = tests/preload/file_random.c \
+	tests/preload/file_random_files.c tests/preload/file_random_model.c \
+	tests/preload/file_random_ops.c tests/preload/file_random.h
+tests_preload_file_random_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/file_share
+tests_preload_file_share_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/fault_storm
 tests_preload_fault_storm_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/fault_turns

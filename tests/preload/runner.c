@@ -457,6 +457,15 @@ static void compare(const char *program, const char *arg, unsigned int expect)
 		compare(#name, NULL, EXIT_ZERO | LINES);  \
 	}
 
+/* And with files paged by us. */
+#define FILES_ARG(name, program, arg, expect)          \
+	Test(preload_files, name)                      \
+	{                                              \
+		setenv("SHADOWMM_FILES", "own", 1);    \
+		setenv("SHADOWMM_MIN_OWN", "4096", 1); \
+		compare(program, arg, expect);         \
+	}
+#define FILES(name) FILES_ARG(name, #name, NULL, EXIT_ZERO | LINES)
 /* And with several fault tasks from the start, also on one processor. */
 #define TEAM(name)                                       \
 	Test(preload_team, name)                         \
@@ -490,6 +499,7 @@ PROGRAM(errnos)
 PROGRAM(exec_kinds)
 PROGRAM(failed_halfway)
 PROGRAM(fault_in_syscall)
+PROGRAM(file_lease)
 PROGRAM(fault_storm)
 PROGRAM(first_touch)
 PROGRAM(fork_data)
@@ -579,6 +589,38 @@ HUGE(mprotect_kinds)
 HUGE(mremap_kinds)
 HUGE(own_uffd)
 HUGE(thread_storm)
+
+FILES(file_lease)
+FILES(file_random)
+FILES_ARG(file_share, "file_share", NULL, EXIT_ZERO | LINES | SOCKET)
+FILES(all_flags)
+FILES(api_either)
+FILES(cow_data)
+FILES(cow_tree)
+FILES(credentials)
+FILES(daemon_like)
+FILES(dlopen_loop)
+FILES(errnos)
+FILES(exec_kinds)
+FILES(failed_halfway)
+FILES(fault_in_syscall)
+FILES(fork_data)
+FILES(limits)
+FILES(madvise_kinds)
+FILES(map_fixed)
+FILES(mdwe)
+FILES(mincore_pages)
+FILES(mprotect_kinds)
+FILES(mremap_kinds)
+FILES(namespaces)
+FILES(own_uffd)
+FILES(populate_lock)
+FILES(seccomp)
+FILES(segv)
+FILES(shared_maps)
+FILES(spawn_kinds)
+FILES(thread_storm)
+FILES(visible_state)
 
 TRAPPED(credentials)
 TRAPPED(errnos)

@@ -23,3 +23,16 @@ EXTRA_DIST += tests/stress/check_fork.py
 check-fork: all tests/stress/fork_torture
 	$(TEST_DRIVER) $(abs_top_srcdir)/tests/stress/check_fork.py \
 		--seconds $(SECONDS) --seed '$(SEED)'
+
+# Mapped files at random: make check-files [SEQUENCES=100000] [SEED=n]
+# and with readers that are killed: make check-files-kill [KILLS=1000] [SEED=n]
+SEQUENCES = 100000
+KILLS = 1000
+EXTRA_DIST += tests/stress/check_files.py
+CHECK_FILES = $(TEST_DRIVER) $(abs_top_srcdir)/tests/stress/check_files.py
+
+.PHONY: check-files check-files-kill
+check-files: all tests/preload/file_random
+	$(CHECK_FILES) --sequences $(SEQUENCES) --seed '$(SEED)'
+check-files-kill: all tests/preload/file_share
+	$(CHECK_FILES) --kills $(KILLS) --seed '$(SEED)'
