@@ -48,8 +48,7 @@ static bool has_engine(const struct engine *e)
 	return READ_ONCE(e->fault_pid) != 0;
 }
 
-/* --- it becomes ours -----------------------------------------------------------------
- */
+/* --- it becomes ours --------------------------------------------------------------- */
 
 /* All that giving it back will take must be there. */
 static bool possible(struct engine *e)
@@ -215,8 +214,7 @@ long file_convert(struct engine *e, unsigned long start, unsigned long end)
 	return ret;
 }
 
-/* --- it becomes the kernel's ---------------------------------------------------------
- */
+/* --- it becomes the kernel's ------------------------------------------------------- */
 
 #define COPY_MAX (64UL << 20 >> PAGE_SHIFT) /* pages of one area that are copied */
 
@@ -542,8 +540,7 @@ void file_leave(struct engine *e, struct address_space *m)
 	file_clean(e);
 }
 
-/* --- what is left over ---------------------------------------------------------------
- */
+/* --- what is left over ------------------------------------------------------------- */
 
 void file_clean(struct engine *e)
 {

@@ -92,8 +92,7 @@ static void chunk_unlock(struct page_cache *c, unsigned long chunk)
 		sys_futex(lock, FUTEX_WAKE, 1, NULL);
 }
 
-/* --- filling -------------------------------------------------------------------------
- */
+/* --- filling ----------------------------------------------------------------------- */
 
 /* All of [page, page + n) of the file; zeroes after its end. 0 or -errno. */
 static long read_pages(const struct address_space *m, unsigned long page, unsigned long n,
@@ -192,8 +191,7 @@ static void clear_bit(struct address_space *m, unsigned long page)
 			   __ATOMIC_SEQ_CST);
 }
 
-/* --- mapping -------------------------------------------------------------------------
- */
+/* --- mapping ----------------------------------------------------------------------- */
 
 #define PRESENT_MAX 4 /* pages found mapped already: the rest will be, too */
 

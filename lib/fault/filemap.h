@@ -20,8 +20,7 @@
 #include "lib/base/engine.h"
 #include "lib/mm/address_space.h"
 
-/* --- filemap.c: the fault task, between fault_begin() and fault_end() ----------------
- */
+/* --- filemap.c: a fault task, between fault_begin() and fault_end() ---------------- */
 
 /* The page at @page is not mapped; @minor: the frames have one. Caller is inside
  * mm_read_lock(). */
@@ -30,8 +29,7 @@ void filemap_fault(struct engine *e, unsigned long page, bool minor,
 /* Nothing may be installed at @page now; who waits there will be woken. */
 bool file_is_leaving(const struct engine *e, unsigned long page);
 
-/* --- mapping.c: the service task, or who gives back; mmap_lock is held ---------------
- */
+/* --- mapping.c: the service task, or who gives back; mmap_lock is held -------------- */
 
 /* What the program's mapping is of: a copy, since the model changes under way. */
 struct file_name {
@@ -56,8 +54,7 @@ int mapping_frames(const struct address_space *mapping);
 /* The vma_file of the frames as maps shows them. NULL: no memory. */
 struct vma_file *mapping_file(struct engine *e, const struct address_space *mapping);
 
-/* --- file_area.c: the same -----------------------------------------------------------
- */
+/* --- file_area.c: the same ---------------------------------------------------------- */
 
 /* The area that begins at @start becomes ours, if it can. */
 long file_convert(struct engine *e, unsigned long start, unsigned long end);
@@ -74,8 +71,7 @@ void file_wait_for_tasks(const struct engine *e);
 /* Hosts that lost their last area: end what belongs to them. */
 void file_clean(struct engine *e);
 
-/* --- lease.c --------------------------------------------------------------------------
- */
+/* --- lease.c ----------------------------------------------------------------------- */
 
 /* There is a task that answers when somebody wants to write. 0 or -errno. The service
  * task. */

@@ -28,8 +28,7 @@
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-/* --- the file ------------------------------------------------------------------------
- */
+/* --- the file ---------------------------------------------------------------------- */
 
 static u64 nanoseconds(const struct statx_timestamp *t)
 {
@@ -77,8 +76,7 @@ static long open_file(const struct file_wanted *w)
 	return sys_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
 }
 
-/* --- frames and index ----------------------------------------------------------------
- */
+/* --- frames and index -------------------------------------------------------------- */
 
 static u64 pid_namespace(void)
 {
@@ -209,8 +207,7 @@ static void unmap_index(struct engine *e, struct address_space *m)
 		mm_munmap(e->mm, addr, size);
 }
 
-/* --- links ---------------------------------------------------------------------------
- */
+/* --- links ------------------------------------------------------------------------- */
 
 #define LINK_PREFIX "cache-"
 
@@ -388,8 +385,7 @@ static bool attach(struct engine *e, struct address_space *m)
 	return found;
 }
 
-/* --- beginning and end ---------------------------------------------------------------
- */
+/* --- beginning and end ------------------------------------------------------------- */
 
 static bool create(struct engine *e, struct address_space *m, const char *name)
 {

@@ -156,7 +156,7 @@ void engine_stop(void)
 	if (!e->ctl_pid)
 		return;
 	/* Who touches them afterwards is to find the file. */
-	if (engine_ready(e))
+	if (smm.mm.nr_hosts && engine_ready(e))
 		file_back(0, ~0UL & PAGE_MASK);
 	/* We may be killed ourselves before the end of this: then smm-ctl is gone, who
 	 * else would remove it. */

@@ -28,8 +28,7 @@ static struct mutex lock __start_data;
 static struct smm_stat *stat __start_data;
 static struct text_window target __start_data; /* the text being patched */
 
-/* --- sites ---------------------------------------------------------------------------
- */
+/* --- sites ------------------------------------------------------------------------- */
 
 static struct site *site_find(unsigned long addr, int nr)
 {
@@ -96,8 +95,7 @@ static int site_get(unsigned long addr, int nr, bool jump, struct site **site)
 	return 0;
 }
 
-/* --- the lock ------------------------------------------------------------------------
- */
+/* --- the lock ---------------------------------------------------------------------- */
 
 static int seal(void)
 {
@@ -129,8 +127,7 @@ void patch_fork_child(void)
 	seal();
 }
 
-/* --- patching ------------------------------------------------------------------------
- */
+/* --- patching ---------------------------------------------------------------------- */
 
 /*
  * Only the mov is replaced. The syscall instruction stays, so code that branches

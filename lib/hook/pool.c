@@ -58,8 +58,7 @@ static void unmap(unsigned long base, unsigned long size)
 		mm_munmap(&smm.mm, base, size);
 }
 
-/* --- huge pages ----------------------------------------------------------------------
- */
+/* --- huge pages -------------------------------------------------------------------- */
 
 #define TRIAL_BLOCKS 6 /* as many as huge_measure() moves */
 
@@ -183,8 +182,7 @@ bool pool_takes_huge(unsigned long bytes)
 	return READ_ONCE(smm.mm.thp) != THP_NEVER;
 }
 
-/* --- both ----------------------------------------------------------------------------
- */
+/* --- both -------------------------------------------------------------------------- */
 
 static void pool_begin(struct engine *e)
 {

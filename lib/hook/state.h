@@ -55,8 +55,7 @@ long model_reserve(unsigned long start, unsigned long len);
 #define MARK_STARTED 0x736d6d0000000002UL /* the constructor is done */
 void mark_range(unsigned long start, unsigned long end, unsigned long what);
 
-/* --- processes that are not worth it (yet), hook/sleep.c ------------------------------
- */
+/* --- processes that are not worth it (yet), hook/sleep.c --------------------------- */
 
 /*
  * Constructor: sleep, if that is wanted and possible. True: nothing else is to be done.
@@ -133,8 +132,7 @@ void cow_forked(int child);
 void cow_forget(void);
 /* What we map counts against a limit of the program, as RLIMIT_AS. */
 bool memory_limited(void);
-/* --- files that we page, hook/files.c; caller holds mmap_lock ------------------------
- */
+/* --- files that we page, hook/files.c; caller holds mmap_lock ---------------------- */
 
 /* The mmap() call @a has returned @addr: have it paged by us, if that is wanted. */
 void file_map(unsigned long addr, const unsigned long *a);

@@ -51,8 +51,7 @@ int sud_arm(void)
 			      sud.end - sud.start, &selector);
 }
 
-/* --- the signal calls ----------------------------------------------------------------
- */
+/* --- the signal calls -------------------------------------------------------------- */
 
 /* Bad addresses must give EFAULT as without us, so the kernel does the copying. */
 static long copy_program(long nr, void *ours, unsigned long theirs, size_t len)
@@ -129,8 +128,7 @@ long sud_signal_call(long nr, unsigned long *args, struct site *site)
 	return call_sigaction(args);
 }
 
-/* --- the trap ------------------------------------------------------------------------
- */
+/* --- the trap ---------------------------------------------------------------------- */
 
 /* A SIGSYS that is not ours: seccomp's SECCOMP_RET_TRAP, or kill(2). */
 static void forward(int sig, siginfo_t *info, void *ucontext)
@@ -237,8 +235,7 @@ static void sud_handler(int sig, siginfo_t *info, void *ucontext)
 		dispatch(c, (long)c->rax);
 }
 
-/* --- start ---------------------------------------------------------------------------
- */
+/* --- start ------------------------------------------------------------------------- */
 
 void sud_include_own_text(unsigned long *start, unsigned long *end)
 {

@@ -35,8 +35,7 @@ static struct {
 	unsigned long pc;
 } out __start_data;
 
-/* --- emitting ------------------------------------------------------------------------
- */
+/* --- emitting ---------------------------------------------------------------------- */
 
 static void emit(const void *bytes, size_t n)
 {
@@ -330,8 +329,7 @@ static void emit_thunk(const struct site *s)
 	}
 }
 
-/* --- arenas --------------------------------------------------------------------------
- */
+/* --- arenas ------------------------------------------------------------------------ */
 
 /* Our own PT_LOAD that is executable. Without it the static arena alone is ours. */
 void thunk_own_text(unsigned long *start, unsigned long *end)

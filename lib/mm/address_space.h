@@ -119,8 +119,7 @@ unsigned long file_aside(const struct vm_area_struct *vma, unsigned long addr);
 bool mm_next_orphan(struct mm_struct *mm, unsigned long *aside, unsigned long *len,
 		    struct address_space **mapping);
 
-/* --- filemap.c: windows ---------------------------------------------------------------
- */
+/* --- filemap.c: windows ------------------------------------------------------------ */
 
 /*
  * The first window of [addr, limit) to bring in before it is touched (MADV_WILLNEED,

@@ -47,8 +47,7 @@
  */
 #include "lib/mm/vm_ops.h"
 
-/* --- anonymous memory ------------------------------------------------------------------
- */
+/* --- anonymous memory -------------------------------------------------------------- */
 
 static unsigned long window_size(unsigned int pages)
 {

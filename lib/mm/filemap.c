@@ -98,8 +98,7 @@ static void look_ahead(const struct vm_fault *vmf, unsigned int pages)
 		plan->ahead = end - page;
 }
 
-/* --- faults in one chunk --------------------------------------------------------------
- */
+/* --- faults in one chunk ----------------------------------------------------------- */
 
 /* How many there were before this one, as far as it is remembered. */
 static unsigned int faults_before(struct fault_streams *streams, unsigned long addr)
@@ -114,8 +113,7 @@ static unsigned int faults_before(struct fault_streams *streams, unsigned long a
 	return b->faults - 1U;
 }
 
-/* --- windows --------------------------------------------------------------------------
- */
+/* --- windows ----------------------------------------------------------------------- */
 
 static void filemap_map_pages(struct vm_fault *vmf)
 {
@@ -154,8 +152,7 @@ static void backward(const struct vm_fault *vmf, unsigned int pages)
 	vmf->plan->file.read = true;
 }
 
-/* --- streams --------------------------------------------------------------------------
- */
+/* --- streams ----------------------------------------------------------------------- */
 
 static bool is_after(const struct fault_stream *s, unsigned long addr)
 {
@@ -218,8 +215,7 @@ static void next_in_stream(struct vm_fault *vmf, bool major)
 	s->used = ++streams->clock;
 }
 
-/* --- faults ---------------------------------------------------------------------------
- */
+/* --- faults ------------------------------------------------------------------------ */
 
 static void choose_window(struct vm_fault *vmf)
 {

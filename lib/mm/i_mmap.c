@@ -45,8 +45,7 @@ size_t i_mmap_need(const struct mm_struct *mm, size_t n)
 	return mm->nr_i_mmap + 4 * n + 16;
 }
 
-/* --- nodes ---------------------------------------------------------------------------
- */
+/* --- nodes ------------------------------------------------------------------------- */
 
 static unsigned long last_page(const struct vm_area_struct *vma)
 {
@@ -143,8 +142,7 @@ static struct i_mmap_node *balance(struct vma_txn *t, struct i_mmap_node *n)
 	return n;
 }
 
-/* --- changes -------------------------------------------------------------------------
- */
+/* --- changes ----------------------------------------------------------------------- */
 
 static struct i_mmap_node *insert(struct vma_txn *t, struct i_mmap_node *n,
 				  struct vm_area_struct *vma)
@@ -242,8 +240,7 @@ void i_mmap_publish(struct vma_txn *t)
 	}
 }
 
-/* --- readers -------------------------------------------------------------------------
- */
+/* --- readers ----------------------------------------------------------------------- */
 
 struct range {
 	unsigned long first, last;
@@ -271,8 +268,7 @@ void i_mmap_for_each(struct address_space *mapping, unsigned long first,
 	walk(rcu_dereference(mapping->i_mmap), &r);
 }
 
-/* --- invariants ----------------------------------------------------------------------
- */
+/* --- invariants -------------------------------------------------------------------- */
 
 struct check {
 	struct mm_struct *mm;

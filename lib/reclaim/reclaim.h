@@ -9,8 +9,7 @@
  * e->pool filled. Never returns. @arg: struct engine. */
 void pool_task(void *arg);
 
-/* --- huge.c, for the pool ------------------------------------------------------------
- */
+/* --- huge.c, for the pool ---------------------------------------------------------- */
 
 /* There is a huge page at @addr now, zeroed; false: none is to be had. */
 bool huge_populate(const struct huge_pool *h, unsigned long addr);

@@ -64,8 +64,7 @@ static bool holds(const char *text, const char *part)
 		result_free(&(r));                                               \
 	} while (0)
 
-/* --- bad input: one line that says what, where, what to do; exit 2 -------------------
- */
+/* --- bad input: one line that says what, where, what to do; exit 2 ----------------- */
 
 static void expect_usage(struct result r)
 {

@@ -42,8 +42,7 @@ static void expect(struct result r, int code, const char *out_part)
 	result_free(&r);
 }
 
-/* --- ps --tree: two servers, one of which says whose copy it is ----------------------
- */
+/* --- ps --tree: two servers, one of which says whose copy it is -------------------- */
 
 static struct canned second; /* in the directory of the first */
 

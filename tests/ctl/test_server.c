@@ -333,8 +333,7 @@ Test(ctl, half_closed_client_gets_its_answers)
 	close(fd);
 }
 
-/* --- clients that are many, slow or dead ---------------------------------------------
- */
+/* --- clients that are many, slow or dead ------------------------------------------- */
 
 static void many_areas(int n)
 {
@@ -467,8 +466,7 @@ Test(ctl, client_without_a_descriptor_is_closed_not_left_waiting)
 	close(fd);
 }
 
-/* --- what the replies say -------------------------------------------------------------
- */
+/* --- what the replies say ---------------------------------------------------------- */
 
 Test(ctl, maps_shows_areas_as_the_kernel_would)
 {
@@ -715,8 +713,7 @@ Test(ctl, help_lists_the_command_table)
 	close(fd);
 }
 
-/* --- verify ----------------------------------------------------------------------------
- */
+/* --- verify ------------------------------------------------------------------------ */
 
 Test(ctl, verify_reports_differences)
 {

@@ -251,8 +251,7 @@ Test(around, an_area_without_counters)
 	cr_expect_lt(faults, 60);
 }
 
-/* --- huge pages ----------------------------------------------------------------------
- */
+/* --- huge pages -------------------------------------------------------------------- */
 
 static void cut_fault(unsigned long page)
 {

@@ -69,8 +69,7 @@ static void teardown(void)
 
 TestSuite(filemap, .init = setup, .fini = teardown, .timeout = 30);
 
-/* --- an engine -----------------------------------------------------------------------
- */
+/* --- an engine --------------------------------------------------------------------- */
 
 static unsigned long column_of(unsigned long page)
 {
@@ -163,8 +162,7 @@ static void expect_window(unsigned long page, unsigned int flags, unsigned long 
 		  (plan.file.end - plan.file.start) / PAGE_SIZE, from, to);
 }
 
-/* --- the cases -----------------------------------------------------------------------
- */
+/* --- the cases --------------------------------------------------------------------- */
 
 Test(filemap, the_cases)
 {
@@ -243,8 +241,7 @@ Test(filemap, each_kind_has_its_operations)
 	cr_expect_eq(vma_ops(find_vma(mm, AT(9))), &anon_vm_ops);
 }
 
-/* --- windows -------------------------------------------------------------------------
- */
+/* --- windows ----------------------------------------------------------------------- */
 
 Test(filemap, minor_windows_begin_as_the_kernel_s)
 {

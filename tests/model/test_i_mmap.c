@@ -64,8 +64,7 @@ static void end_orphans(void)
 	}
 }
 
-/* --- what is found -------------------------------------------------------------------
- */
+/* --- what is found ----------------------------------------------------------------- */
 
 struct found {
 	unsigned int nr;
@@ -165,8 +164,7 @@ Test(i_mmap, a_repair)
 	cr_expect(!validate_mm(mm), "%s", validate_mm(mm));
 }
 
-/* --- many ------------------------------------------------------------------------------
- */
+/* --- many -------------------------------------------------------------------------- */
 
 static unsigned int count_by_looking(unsigned int file, unsigned long first,
 				     unsigned long last)
@@ -259,8 +257,7 @@ Test(i_mmap, all_but_a_few_go_without_memory)
 	cr_assert(!validate_mm(mm), "%s", validate_mm(mm));
 }
 
-/* --- readers -------------------------------------------------------------------------
- */
+/* --- readers ----------------------------------------------------------------------- */
 
 static unsigned int met;
 

@@ -262,8 +262,7 @@ Test(fault, a_blind_shadow_serves_the_page)
 	cr_expect(plan.start == AT(3) && plan.end == AT(4) && !plan.stat);
 }
 
-/* --- where the kernel would give huge pages ------------------------------------------
- */
+/* --- where the kernel would give huge pages ---------------------------------------- */
 
 #define BLOCK(n)  (0x40000000UL + (n)*HUGE_SIZE)
 #define NO_BLOCKS 0, 0

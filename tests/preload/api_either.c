@@ -163,8 +163,7 @@ static int stop_at_third(const struct shadowmm_vma *vma, void *arg)
 	return ++*(int *)arg == 3 ? 42 : 0;
 }
 
-/* --- the descriptor ------------------------------------------------------------------
- */
+/* --- the descriptor ---------------------------------------------------------------- */
 
 static unsigned long status_kib(const char *key)
 {
@@ -222,8 +221,7 @@ static void check_flags_text(void)
 	CHECK(strlen(shadowmm_flags_text(~0UL, text, sizeof(text))) < sizeof(text) - 1);
 }
 
-/* --- while areas come and go ---------------------------------------------------------
- */
+/* --- while areas come and go ------------------------------------------------------- */
 
 static char *p;
 static volatile sig_atomic_t wrong, handled;

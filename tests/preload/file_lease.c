@@ -151,8 +151,7 @@ static void show(char *p, const char *who, const char *what)
 	compare_with_file(p);
 }
 
-/* --- who writes ----------------------------------------------------------------------
- */
+/* --- who writes -------------------------------------------------------------------- */
 
 static void in_process(void (*fn)(const struct way *way), const struct way *way)
 {

@@ -179,8 +179,7 @@ static int run_sabotaged(const char *how, uint64_t seed)
 	return 0;
 }
 
-/* --- replay, shrink -------------------------------------------------------------------
- */
+/* --- replay, shrink ---------------------------------------------------------------- */
 
 static int replay(int argc, char **argv)
 {

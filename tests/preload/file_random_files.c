@@ -27,8 +27,7 @@ void random_bytes(void *to, size_t len, uint64_t seed)
 	}
 }
 
-/* --- what the system does ------------------------------------------------------------
- */
+/* --- what the system does ---------------------------------------------------------- */
 
 static void write_all(int fd, const struct change *c, size_t offset)
 {
@@ -108,8 +107,7 @@ void do_change(const struct change *c)
 	}
 }
 
-/* --- what the model does -------------------------------------------------------------
- */
+/* --- what the model does ----------------------------------------------------------- */
 
 /* Truncation takes private copies away as well; truncate_pagecache(). */
 static void drop_beyond(int object, size_t size)
@@ -187,8 +185,7 @@ void model_change(const struct change *c)
 	}
 }
 
-/* --- who does it ---------------------------------------------------------------------
- */
+/* --- who does it ------------------------------------------------------------------- */
 
 static void serve(int socket)
 {
@@ -272,8 +269,7 @@ void change_file(const struct change *c)
 	model_change(c);
 }
 
-/* --- files ---------------------------------------------------------------------------
- */
+/* --- files ------------------------------------------------------------------------- */
 
 static size_t random_size(void)
 {

@@ -116,8 +116,7 @@ void move_pages(size_t from, size_t to, size_t n)
 	new_ids(to, n);
 }
 
-/* --- the memory ----------------------------------------------------------------------
- */
+/* --- the memory -------------------------------------------------------------------- */
 
 static sigjmp_buf escape;
 static volatile sig_atomic_t fault_signal, fault_code;

@@ -67,8 +67,7 @@ static void model_populate(size_t i, size_t n)
 			model_copy(i);
 }
 
-/* --- mmap, munmap ----------------------------------------------------------------------
- */
+/* --- mmap, munmap ------------------------------------------------------------------ */
 
 struct mapping {
 	int object, name, fd, prot, flags;
@@ -191,8 +190,7 @@ static void op_unmap(void)
 	forget_pages(i, n);
 }
 
-/* --- mprotect, madvise, mlock, msync ---------------------------------------------------
- */
+/* --- mprotect, madvise, mlock, msync ----------------------------------------------- */
 
 static bool may_be_written(size_t i)
 {
@@ -321,8 +319,7 @@ static void op_sync(void)
 	WANT(!n || !msync(at(i), n * PAGE, pick(16) ? MS_ASYNC : MS_SYNC));
 }
 
-/* --- mremap ----------------------------------------------------------------------------
- */
+/* --- mremap ------------------------------------------------------------------------ */
 
 /* The pages of an area that grows. */
 static void model_grown(size_t i, size_t old, size_t new)
@@ -389,8 +386,7 @@ static void op_resize(void)
 		model_grown(i, n, new);
 }
 
-/* --- memory as an argument of calls ----------------------------------------------------
- */
+/* --- memory as an argument of calls ------------------------------------------------ */
 
 static ssize_t read_at(int fd, void *to, size_t len, off_t offset, bool vector)
 {
@@ -517,8 +513,7 @@ static void op_fault_in_call(void)
 	WANT(!bad || (ret == -1 && error == EFAULT));
 }
 
-/* --- the processor ---------------------------------------------------------------------
- */
+/* --- the processor ----------------------------------------------------------------- */
 
 static void op_check(void)
 {
@@ -544,8 +539,7 @@ static void op_write(void)
 		write_page(i);
 }
 
-/* --- files and processes ---------------------------------------------------------------
- */
+/* --- files and processes ----------------------------------------------------------- */
 
 static void op_change(void)
 {
@@ -661,8 +655,7 @@ static void op_fork(void)
 	WANT(!close(sockets[1]));
 }
 
-/* --- which -----------------------------------------------------------------------------
- */
+/* --- which ------------------------------------------------------------------------- */
 
 static const struct {
 	void (*run)(void);

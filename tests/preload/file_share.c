@@ -74,8 +74,7 @@ static struct board *map_board(int fd)
 	return p;
 }
 
-/* --- a reader --------------------------------------------------------------------------
- */
+/* --- a reader ---------------------------------------------------------------------- */
 
 static _Noreturn void wrong_word(size_t offset, uint64_t found)
 {
@@ -167,8 +166,7 @@ static _Noreturn void read_for_ever(struct work *w)
 	_exit(0);
 }
 
-/* --- the one that starts and kills them ------------------------------------------------
- */
+/* --- the one that starts and kills them -------------------------------------------- */
 
 static _Noreturn void execute_reader(const struct work *w)
 {

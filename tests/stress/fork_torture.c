@@ -55,8 +55,7 @@ static _Noreturn void give_up(const char *what)
 	exit(2);
 }
 
-/* --- the plan -------------------------------------------------------------------------
- */
+/* --- the plan ---------------------------------------------------------------------- */
 
 /* Depth comes from choosing the parent among the latest rather than among all. */
 static void make_plans(void)

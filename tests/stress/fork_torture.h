@@ -162,8 +162,7 @@ static inline int index_of(const struct process *p)
 	return (int)(p - arena->process);
 }
 
-/* --- fork_torture_view.c: what should be there, and what is ----------------------------
- */
+/* --- fork_torture_view.c: what should be there, and what is ------------------------ */
 
 uint64_t next_random(uint64_t *state);
 unsigned int pick(unsigned int n); /* 0 to n - 1, of the calling process */
@@ -186,8 +185,7 @@ _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)
 /* Ends the process if another one has failed. */
 void stop_if_failed(void);
 
-/* --- fork_torture_ops.c: what a process does -------------------------------------------
- */
+/* --- fork_torture_ops.c: what a process does --------------------------------------- */
 
 void make_areas(void);
 void start_signals(void);

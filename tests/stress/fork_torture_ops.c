@@ -175,8 +175,7 @@ static bool store_refused(volatile char *p)
 	return got;
 }
 
-/* --- writes --------------------------------------------------------------------------
- */
+/* --- writes ------------------------------------------------------------------------ */
 
 static void write_page(enum what what, enum kind kind, unsigned int page,
 		       unsigned int block, unsigned int blocks, uint32_t stamp)
@@ -235,8 +234,7 @@ static void check_some(void)
 	check_pages(r.kind, r.page, r.pages);
 }
 
-/* --- calls that change the address space -----------------------------------------------
- */
+/* --- calls that change the address space ------------------------------------------- */
 
 static void change_protection(void)
 {

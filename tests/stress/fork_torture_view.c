@@ -68,8 +68,7 @@ bool writes_block(enum kind kind, unsigned int page, unsigned int block)
 	       (int)((page * BLOCKS + block) % arena->with.processes) == index_of(me);
 }
 
-/* --- the report -----------------------------------------------------------------------
- */
+/* --- the report -------------------------------------------------------------------- */
 
 static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void vsay(const char *format, va_list args)
@@ -232,8 +231,7 @@ static _Noreturn void wrong(enum kind kind, unsigned int page, size_t word,
 	leave();
 }
 
-/* --- checks --------------------------------------------------------------------------
- */
+/* --- checks ------------------------------------------------------------------------ */
 
 /* Blocks of others change under us, but never into what nobody wrote. */
 static bool may_be(enum kind kind, unsigned int page, size_t word, uint64_t found)

@@ -28,8 +28,7 @@ extern char **environ;
 static atomic_bool stop;
 static atomic_ulong allocations, mappings, libraries, threads, handlers;
 
-/* --- random numbers, one state for each thread ----------------------------------------
- */
+/* --- random numbers, one state for each thread ------------------------------------- */
 
 static unsigned int next(unsigned int *state)
 {
