@@ -85,7 +85,9 @@ int main(void)
 {
 	char byte;
 
-	mem = anon(LEN);
+	/* With a hole behind it, for the mprotect() that is to fail there. */
+	mem = anon(LEN + 64 * MIB);
+	CHECK(munmap(mem + LEN, 64 * MIB) == 0);
 	fill(mem, LEN, 1);
 	/* As in looked_at.c: the engine has no copy of standard error any more. */
 	CHECK(mprotect(mem + LEN - PAGE, 1UL << 46, PROT_READ | PROT_WRITE) == -1);

@@ -137,6 +137,19 @@ static bool socket_is_stale(int dir_fd, pid_t pid)
 	return fd == -ECONNREFUSED;
 }
 
+/* "cache-...PID" (lib/fault/mapping.c) of a process that has gone. One in another PID
+ * namespace that loses its link goes on without being found. */
+static bool link_is_stale(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+	long pid;
+
+	if (strncmp(name, "cache-", 6) != 0 || !dot)
+		return false;
+	pid = strtol(dot + 1, NULL, 10);
+	return pid > 0 && pid < 1L << 30 && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+}
+
 static bool each_in_dir(void *priv, int dir_fd)
 {
 	struct each *each = priv;
@@ -152,7 +165,7 @@ static bool each_in_dir(void *priv, int dir_fd)
 	while ((entry = readdir(dir)) != NULL) {
 		pid_t pid = socket_name_pid(entry->d_name);
 
-		if (pid && socket_is_stale(dir_fd, pid))
+		if ((pid && socket_is_stale(dir_fd, pid)) || link_is_stale(entry->d_name))
 			unlinkat(dir_fd, entry->d_name, 0);
 		else if (pid)
 			each->fn(each->priv, pid, dir_fd);
