@@ -102,9 +102,9 @@ struct vma_stat {
 	unsigned long faults;	 /* served by us */
 	unsigned long populated; /* pages we installed */
 	unsigned int misses;	 /* streams that did not go on (fault_around.c) */
+	bool listed;		 /* the control task's: `cow` has it in its sums */
 	/* First writes after a fork, and the pages they brought (lib/base/stat.h) */
 	unsigned long cow_faults, cow_copied, cow_reused, cow_kernel;
-	bool listed; /* the control task's: `cow` has it in its sums */
 };
 
 /*
