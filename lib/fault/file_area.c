@@ -293,17 +293,24 @@ static bool test_private(const u64 *bits, unsigned long i)
 	return bits[i / 64] >> i % 64 & 1;
 }
 
+/* The end of the run of equal bits that begins at @i, at most @n. */
+static unsigned long run_end(const u64 *bits, unsigned long i, unsigned long n)
+{
+	bool is = test_private(bits, i);
+
+	while (i < n && test_private(bits, i) == is)
+		i++;
+	return i;
+}
+
 static const struct {
 	unsigned long flag;
-	int set, clear;
+	int advice;
 } replayed[] = {
-	{ VM_RAND_READ, MADV_RANDOM, MADV_NORMAL },
-	{ VM_SEQ_READ, MADV_SEQUENTIAL, MADV_NORMAL },
-	{ VM_DONTCOPY, MADV_DONTFORK, MADV_DOFORK },
-	{ VM_DONTDUMP, MADV_DONTDUMP, MADV_DODUMP },
-	{ VM_MERGEABLE, MADV_MERGEABLE, MADV_UNMERGEABLE },
-	{ VM_HUGEPAGE, MADV_HUGEPAGE, MADV_NOHUGEPAGE },
-	{ VM_NOHUGEPAGE, MADV_NOHUGEPAGE, MADV_HUGEPAGE },
+	{ VM_RAND_READ, MADV_RANDOM },	    { VM_SEQ_READ, MADV_SEQUENTIAL },
+	{ VM_DONTCOPY, MADV_DONTFORK },	    { VM_DONTDUMP, MADV_DONTDUMP },
+	{ VM_MERGEABLE, MADV_MERGEABLE },   { VM_HUGEPAGE, MADV_HUGEPAGE },
+	{ VM_NOHUGEPAGE, MADV_NOHUGEPAGE },
 };
 
 /* What mprotect, madvise and mlock did to the area since, for the piece aside. 0 or
@@ -326,8 +333,8 @@ static long dress(struct engine *e, unsigned long flags, unsigned long src,
 	for (size_t i = 0; i < ARRAY_SIZE(replayed) && !ret; i++) {
 		if (!(differ & flags & replayed[i].flag) || e->reserve(src, len))
 			continue;
-		if (!sys_madvise(src, len, replayed[i].set))
-			mm_madvise(e->mm, src, len, replayed[i].set);
+		if (!sys_madvise(src, len, replayed[i].advice))
+			mm_madvise(e->mm, src, len, replayed[i].advice);
 	}
 	return ret;
 }
@@ -382,22 +389,18 @@ static bool copy_private(const struct leaving *l, unsigned long from, unsigned l
 static bool take_along_chunk(struct engine *e, struct leaving *l, unsigned long start,
 			     unsigned long end)
 {
-	unsigned long n = (end - start) >> PAGE_SHIFT, i = 0, first;
+	unsigned long n = (end - start) >> PAGE_SHIFT, next;
 	u64 private[CHUNK / 64];
 
 	if (!find_private(e, l->pagemap, start, n, private))
 		return false;
-	while (i < n) {
-		bool is = test_private(private, i);
-
-		for (first = i; i < n && test_private(private, i) == is;)
-			i++;
-		if (!is)
+	for (unsigned long i = 0; i < n; i = next) {
+		next = run_end(private, i, n);
+		if (!test_private(private, i))
 			continue;
-		l->copied += i - first;
-		if (l->copied > COPY_MAX ||
-		    !copy_private(l, start + (first << PAGE_SHIFT),
-				  start + (i << PAGE_SHIFT)))
+		l->copied += next - i;
+		if (l->copied > COPY_MAX || !copy_private(l, start + (i << PAGE_SHIFT),
+							  start + (next << PAGE_SHIFT)))
 			return false;
 	}
 	return true;
@@ -442,24 +445,21 @@ static bool take_along(struct engine *e, struct leaving *l, unsigned long start,
 static void leave_some(struct engine *e, const struct leaving *l, unsigned long start,
 		       unsigned long end, enum track_reason reason)
 {
-	unsigned long n = (end - start) >> PAGE_SHIFT, i = 0, first;
+	unsigned long n = (end - start) >> PAGE_SHIFT, next, from, to;
 	u64 private[CHUNK / 64];
 
 	if (!find_private(e, l->pagemap, start, n, private)) {
 		stat_inc(e->stat->files_stuck);
 		return;
 	}
-	while (i < n) {
-		bool is = test_private(private, i);
-
-		for (first = i; i < n && test_private(private, i) == is;)
-			i++;
-		if (!is)
-			swap_piece(e, start + (first << PAGE_SHIFT),
-				   start + (i << PAGE_SHIFT), reason);
+	for (unsigned long i = 0; i < n; i = next) {
+		next = run_end(private, i, n);
+		from = start + (i << PAGE_SHIFT);
+		to = start + (next << PAGE_SHIFT);
+		if (!test_private(private, i))
+			swap_piece(e, from, to, reason);
 		else if (has_engine(e))
-			uffd_protect(e->uffd, start + (first << PAGE_SHIFT),
-				     start + (i << PAGE_SHIFT), UFFD_LIFT);
+			uffd_protect(e->uffd, from, to, UFFD_LIFT);
 	}
 }
 

@@ -297,6 +297,7 @@ void filemap_fault(struct engine *e, unsigned long page, bool minor,
 	struct address_space *m = plan.mapping;
 	unsigned long number = plan.pgoff + ((page - plan.start) >> PAGE_SHIFT);
 	unsigned long chunk = number / PAGE_CACHE_CHUNK;
+	unsigned long end_page = plan.pgoff + ((plan.end - plan.start) >> PAGE_SHIFT);
 	struct page_cache *cache = __atomic_load_n(&m->cache, __ATOMIC_SEQ_CST);
 	long ret;
 
@@ -323,9 +324,6 @@ void filemap_fault(struct engine *e, unsigned long page, bool minor,
 				 plan.pgoff + ((plan.end - plan.start) >> PAGE_SHIFT));
 	else
 		ret = fill_chunk(m, number, number + 1);
-	if (plan.ahead)
-		read_ahead(m, plan.pgoff + ((plan.end - plan.start) >> PAGE_SHIFT),
-			   plan.ahead);
 	/* The page of the fault first: what precedes it may be mapped long since. */
 	map_frames(e, &plan, page, plan.end);
 	map_frames(e, &plan, plan.start, page);
@@ -333,4 +331,8 @@ void filemap_fault(struct engine *e, unsigned long page, bool minor,
 	/* No room for frames, or a page of the window that cannot be read. */
 	if (!ret || page_cache_test(m->cache, number) || bypass(e, page, &plan))
 		uffd_wake(e->uffd, page, page + PAGE_SIZE);
+	/* Neither he who waits for the page nor another process for the chunk need wait
+	 * for this. */
+	if (asked->ahead)
+		read_ahead(m, end_page, asked->ahead);
 }

@@ -131,22 +131,6 @@ static long memfd(const char *name, const char *suffix, u64 size)
 	return ret;
 }
 
-/* For the model, a mapping of ours at @addr. */
-static void note(struct engine *e, unsigned long addr, unsigned long len,
-		 unsigned long prot, unsigned long flags, struct vma_file *file)
-{
-	const struct mmap_call c = {
-		.addr = addr,
-		.len = len,
-		.prot = prot,
-		.flags = flags,
-		.file = file,
-		.force = TRACK_OURS,
-	};
-
-	mm_mmap(e->mm, &c);
-}
-
 /* As maps shows it. NULL: no memory. */
 static struct vma_file *file_of_fd(struct engine *e, int fd)
 {
@@ -186,7 +170,7 @@ static long map_index(struct engine *e, struct address_space *m, size_t size)
 		sys_munmap(addr, size);
 		return -ENOMEM;
 	}
-	note(e, (unsigned long)addr, size, prot, MAP_SHARED, file);
+	mm_mmap_ours(e->mm, (unsigned long)addr, size, prot, MAP_SHARED, file);
 	for (size_t i = 0; i < ARRAY_SIZE(advice); i++)
 		if (!e->reserve((unsigned long)addr, size) &&
 		    !sys_madvise(addr, size, advice[i]))
@@ -195,14 +179,14 @@ static long map_index(struct engine *e, struct address_space *m, size_t size)
 	return 0;
 }
 
-/* A fault task that has seen the area before it went may be reading the bits. */
+/* Nobody finds the mapping any more; who had found it before may be at work with it. */
 static void unmap_index(struct engine *e, struct address_space *m)
 {
 	unsigned long addr = (unsigned long)m->cache;
 	size_t size = page_cache_size(m->nrpages);
 
-	__atomic_store_n(&m->cache, NULL, __ATOMIC_SEQ_CST);
 	file_wait_for_tasks(e);
+	__atomic_store_n(&m->cache, NULL, __ATOMIC_SEQ_CST);
 	if (addr && !e->reserve(addr, size) && !sys_munmap(addr, size))
 		mm_munmap(e->mm, addr, size);
 }

@@ -8,16 +8,7 @@
 void note_own_mapping(unsigned long addr, unsigned long len, unsigned long prot,
 		      unsigned long flags)
 {
-	const struct mmap_call c = {
-		.addr = addr,
-		.len = len,
-		.prot = prot,
-		.flags = flags,
-		.pgoff = addr >> PAGE_SHIFT,
-		.force = TRACK_OURS,
-	};
-
-	mm_mmap(&smm.mm, &c);
+	mm_mmap_ours(&smm.mm, addr, len, prot, flags, NULL);
 }
 
 /*

@@ -285,6 +285,10 @@ struct mmap_call {
 	enum track_reason force; /* TRACK_NONE: the model decides the policy */
 };
 void mm_mmap(struct mm_struct *mm, const struct mmap_call *c);
+/* The same for a mapping of our own, of @file (its reference passes to the model) from
+ * its beginning, or of no file: NULL. */
+void mm_mmap_ours(struct mm_struct *mm, unsigned long addr, unsigned long len,
+		  unsigned long prot, unsigned long flags, struct vma_file *file);
 /* The call failed; @c->addr is what it asked for, @c->file is not used. With MAP_FIXED it
  * may have cut the areas that its range begins and ends in. */
 void mm_mmap_failed(struct mm_struct *mm, const struct mmap_call *c);

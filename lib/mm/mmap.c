@@ -174,6 +174,22 @@ void mm_mmap(struct mm_struct *mm, const struct mmap_call *c)
 	txn_commit(&t);
 }
 
+void mm_mmap_ours(struct mm_struct *mm, unsigned long addr, unsigned long len,
+		  unsigned long prot, unsigned long flags, struct vma_file *file)
+{
+	const struct mmap_call c = {
+		.addr = addr,
+		.len = len,
+		.prot = prot,
+		.flags = flags,
+		.pgoff = file ? 0 : addr >> PAGE_SHIFT,
+		.file = file,
+		.force = TRACK_OURS,
+	};
+
+	mm_mmap(mm, &c);
+}
+
 static void doubt_cut(struct vma_txn *t, unsigned long addr)
 {
 	struct vm_area_struct *vma = txn_find(t, addr);

@@ -83,20 +83,7 @@ static const char *obey(int command)
 
 int main(void)
 {
-	char byte;
-
-	/* With a hole behind it, for the mprotect() that is to fail there. */
-	mem = anon(LEN + 64 * MIB);
-	CHECK(munmap(mem + LEN, 64 * MIB) == 0);
-	fill(mem, LEN, 1);
-	/* As in looked_at.c: the engine has no copy of standard error any more. */
-	CHECK(mprotect(mem + LEN - PAGE, 1UL << 46, PROT_READ | PROT_WRITE) == -1);
-	CHECK(close(2) == 0);
-	puts("ready");
-	fflush(stdout);
-	while (read(0, &byte, 1) == 1) {
-		puts(obey(byte));
-		fflush(stdout);
-	}
+	mem = anon_before_hole(LEN);
+	obey_all(mem, LEN, obey);
 	return 0;
 }

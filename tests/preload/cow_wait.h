@@ -16,6 +16,32 @@ static inline bool under_library(void)
 	return preload && strstr(preload, "shadowmm") && cow && !strcmp(cow, "own");
 }
 
+/* With a hole behind it, for the mprotect() of obey_all() to fail there. */
+static inline char *anon_before_hole(size_t len)
+{
+	char *mem = anon(len + 64 * MIB);
+
+	CHECK(munmap(mem + len, 64 * MIB) == 0);
+	return mem;
+}
+
+/* Say "ready", then obey each byte of standard input and print the answer. */
+static inline void obey_all(char *mem, size_t len, const char *(*obey)(int command))
+{
+	char byte;
+
+	fill(mem, len, 1);
+	/* As in looked_at.c: the engine has no copy of standard error any more. */
+	CHECK(mprotect(mem + len - PAGE, 1UL << 46, PROT_READ | PROT_WRITE) == -1);
+	CHECK(close(2) == 0);
+	puts("ready");
+	fflush(stdout);
+	while (read(0, &byte, 1) == 1) {
+		puts(obey(byte));
+		fflush(stdout);
+	}
+}
+
 static inline double seconds(void)
 {
 	struct timespec t;
