@@ -274,7 +274,7 @@ static bool index_fits(const struct address_space *m)
 	const struct page_cache *c = m->cache;
 	u64 ns = pid_namespace();
 
-	return c->magic == PAGE_CACHE_MAGIC &&
+	return __atomic_load_n(&c->magic, __ATOMIC_ACQUIRE) == PAGE_CACHE_MAGIC &&
 	       !memcmp(&c->key, &m->key, sizeof(c->key)) && c->nr_pages == m->nrpages &&
 	       ns && c->pid_namespace == ns;
 }
