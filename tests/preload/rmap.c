@@ -429,6 +429,9 @@ static void run_shared(void)
 	}
 	start_tree(&l, seed_of_run(), table);
 	list_procs();
+	/* Once before: the answer, and the end of their start, touch the engines' memory.
+	 */
+	ask_shared();
 	ask_shared();
 	frames = count_frames();
 	together = member(got.out, "together");
