@@ -253,32 +253,53 @@ static bool any_registered(unsigned long start, unsigned long end)
 	return found;
 }
 
-/*
- * One area for the program may be two in the kernel, registered and not, and mremap()
- * takes no range that crosses areas (-EFAULT). Give the range back and try again; what
- * deserves it is registered once more afterwards.
- */
-static long mremap_as_one(unsigned long *a)
+/* [start, end) is of more than one area, as far as the model knows. */
+static bool crosses_areas(unsigned long start, unsigned long end)
 {
-	unsigned long end = a[0] + max(PAGE_ALIGN(a[1]), PAGE_SIZE);
-	long ret = CALL(__NR_mremap, a);
+	const struct vm_area_struct *vma = find_vma_intersection(&smm.mm, start, end);
 
-	if (ret != -EFAULT || smm.mm.blind || !any_registered(a[0], end))
-		return ret;
-	engine_request(ENGINE_RELEASE, a[0], end, 0);
+	return vma && vma->vm_end < end;
+}
+
+static bool release_for_mremap(unsigned long start, unsigned long end)
+{
+	if (smm.mm.blind || !any_registered(start, end))
+		return false;
+	engine_request(ENGINE_RELEASE, start, end, 0);
+	return true;
+}
+
+/*
+ * One area for the program may be two in the kernel, registered and not: the range is
+ * given back before, and what deserves it is registered once more afterwards. Not only
+ * when the kernel refuses: remap_move() answers -EFAULT at the first registered area it
+ * meets, and has moved those before it by then. Where it moves nothing unless it moves
+ * all (no new address given), an -EFAULT may be tried again, should the model have seen
+ * one area where the kernel has two.
+ */
+static long mremap_as_one(unsigned long *a, unsigned long end, bool model, bool *released)
+{
+	long ret;
+
+	if (model && crosses_areas(a[0], end))
+		*released = release_for_mremap(a[0], end);
 	ret = CALL(__NR_mremap, a);
-	own_range(a[0], end);
-	return ret;
+	if (!model || *released || ret != -EFAULT ||
+	    a[3] & (MREMAP_FIXED | MREMAP_DONTUNMAP))
+		return ret;
+	*released = release_for_mremap(a[0], end);
+	return *released ? (long)CALL(__NR_mremap, a) : ret;
 }
 
 long hook_mremap(unsigned long *a)
 {
-	bool model = mmap_write_lock(0, ~0UL);
+	bool model = mmap_write_lock(0, ~0UL), released = false;
+	unsigned long end = a[0] + max(PAGE_ALIGN(a[1]), PAGE_SIZE);
 	long ret;
 
 	if (model)
-		file_back(a[0], a[0] + max(PAGE_ALIGN(a[1]), PAGE_SIZE));
-	ret = count(mremap_as_one(a));
+		file_back(a[0], end);
+	ret = count(mremap_as_one(a, end, model, &released));
 
 	if (model && !IS_ERR_VALUE(ret)) {
 		mm_mremap(&smm.mm, a[0], a[1], (unsigned long)ret, a[2], a[3]);
@@ -290,6 +311,8 @@ long hook_mremap(unsigned long *a)
 			mm_mremap_failed(&smm.mm, a[0], a[1], a[4], a[2], a[3]);
 		model_resync();
 	}
+	if (model && released)
+		own_range(a[0], end);
 	mmap_write_unlock();
 	return ret;
 }

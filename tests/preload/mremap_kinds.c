@@ -95,6 +95,28 @@ static void several_areas(void)
 	CHECK(munmap(q, 3 * LEN) == 0);
 }
 
+/*
+ * Under the library the first part is left to the kernel, which moves it before it
+ * refuses the second; who asks again then moves what was left behind over it.
+ */
+static void middle_ours(void)
+{
+	char *p = anon(3 * LEN), *target = anon(3 * LEN), *q;
+
+	CHECK(madvise(p, 3 * LEN, MADV_HUGEPAGE) == 0);
+	CHECK(mmap(p + LEN, LEN, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p + LEN);
+	fill_half(p, 3 * LEN, 10);
+	errno = 0;
+	q = mremap(p, 3 * LEN, 3 * LEN, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
+		   target);
+	show_result("three areas and MREMAP_DONTUNMAP", q == MAP_FAILED ? -1 : 0);
+	if (q == MAP_FAILED)
+		return;
+	CHECK(half_matches(q, 3 * LEN, 10) && all_zero(p, 3 * LEN));
+	CHECK(munmap(p, 3 * LEN) == 0 && munmap(q, 3 * LEN) == 0);
+}
+
 static void dontunmap(void)
 {
 	char *p = anon(LEN), *q;
@@ -155,6 +177,7 @@ int main(void)
 	in_place_or_not();
 	fixed();
 	several_areas();
+	middle_ours();
 	dontunmap();
 	chain();
 	refused();
