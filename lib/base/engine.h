@@ -78,8 +78,18 @@ struct engine_creds {
 
 #define POOL_AUTO (~0UL)
 
+/* What happens to shared mappings of files, beside that they are followed. */
+enum shared_file_policy {
+	SHARED_FILE_TRACK,  /* the kernel's; which pages were written to since msync(2)
+			       is asked of it */
+	SHARED_FILE_KERNEL, /* the kernel's alone */
+	SHARED_FILE_OWN,    /* paged, and written back, by us */
+};
+
 struct engine_options {
 	bool own;		   /* page eligible areas ourselves */
+	bool shmem;		   /* and shared memory without a file on a disk */
+	u8 shared_file;		   /* enum shared_file_policy */
 	bool cow;		   /* and decide on the copies after a fork */
 	u8 files;		   /* and files: enum file_policy (lib/mm/mm.h) */
 	bool quiet, verbose, mark; /* SHADOWMM_QUIET, _VERBOSE, _MARK */

@@ -86,6 +86,54 @@ static unsigned long env_number(char **envp, const char *name, unsigned long lo,
 	return n;
 }
 
+/* A word of SHADOWMM_POLICY, a list with commas. False: there is no such word. */
+static bool policy_word(struct engine_options *o, const char *word, size_t n)
+{
+	static const struct {
+		const char *word;
+		size_t at;
+		u8 value;
+	} words[] = {
+#define WORD(text, field, value) { text, offsetof(struct engine_options, field), value }
+		WORD("own", own, true),
+		WORD("track", own, false),
+		WORD("shmem=own", shmem, true),
+		WORD("shmem=kernel", shmem, false),
+		WORD("shared-file=track", shared_file, SHARED_FILE_TRACK),
+		WORD("shared-file=kernel", shared_file, SHARED_FILE_KERNEL),
+		WORD("shared-file=own", shared_file, SHARED_FILE_OWN),
+#undef WORD
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (strlen(words[i].word) != n || strncmp(words[i].word, word, n) != 0)
+			continue;
+		*((u8 *)o + words[i].at) = words[i].value;
+		return true;
+	}
+	return false;
+}
+
+static void env_policy(char **envp, struct engine_options *o)
+{
+	const char *name = "SHADOWMM_POLICY", *v = env(envp, name);
+
+	o->own = true;
+	for (const char *p = v; p && *v; p++) {
+		const char *word = p;
+
+		while (*p && *p != ',')
+			p++;
+		if (!policy_word(o, word, (size_t)(p - word)))
+			bad_value(
+				name, v,
+				"set it to own or track, shmem=own or kernel, "
+				"shared-file=own, track or kernel, with commas between");
+		if (!*p)
+			return;
+	}
+}
+
 static enum file_policy env_files(char **envp)
 {
 	const char *name = "SHADOWMM_FILES", *v = env(envp, name);
@@ -198,7 +246,7 @@ bool start_options(char **envp)
 	path = env(envp, "SHADOWMM_VERIFY_AT_EXIT");
 	if (env_flag(envp, "SHADOWMM_DISABLE"))
 		return false;
-	o->own = env_choice(envp, "SHADOWMM_POLICY", "own", "track", true);
+	env_policy(envp, o);
 	o->cow = env_choice(envp, "SHADOWMM_COW", "own", "kernel", false);
 	o->files = (u8)env_files(envp);
 	o->intercept_all = env_choice(envp, "SHADOWMM_INTERCEPT", "all", "site", false);

@@ -22,7 +22,10 @@
 const char cmd_run_options[] =
 	"  --intercept=site|all   patch system-call sites, or trap every other call as "
 	"well\n"
-	"  --policy=own|track     page anonymous memory ourselves, or only follow it\n"
+	"  --policy=own|track     page anonymous memory ourselves, or only follow it; "
+	"with\n"
+	"                         commas also shmem=own|kernel, "
+	"shared-file=own|track|kernel\n"
 	"  --fault-around=N       pages brought in per fault: auto, off, or 1 to 512\n"
 	"  --fault-tasks=N        tasks that answer faults: auto, or 1 to 4\n"
 	"  --pool=SIZE            hold SIZE bytes of zeroed pages ready: auto, off, or "
@@ -230,6 +233,41 @@ static int set_files(const char *value)
 	return set_env("SHADOWMM_FILES", value);
 }
 
+static bool is_policy(const char *word, size_t n)
+{
+	static const char *const words[] = {
+		"own",
+		"track",
+		"shmem=own",
+		"shmem=kernel",
+		"shared-file=own",
+		"shared-file=track",
+		"shared-file=kernel",
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strlen(words[i]) == n && !strncmp(words[i], word, n))
+			return true;
+	return false;
+}
+
+static int set_policy(const char *value)
+{
+	for (const char *p = value;; p++) {
+		size_t n = strcspn(p, ",");
+
+		if (!is_policy(p, n))
+			return cli_usage(
+				"run: --policy: %s: unknown value: say own or track, "
+				"shmem=own or kernel, shared-file=own, track or kernel, "
+				"with commas between",
+				value);
+		p += n;
+		if (!*p)
+			return set_env("SHADOWMM_POLICY", value);
+	}
+}
+
 static int set_start(const char *value)
 {
 	if (!strcmp(value, "now") || !strcmp(value, "auto"))
@@ -244,7 +282,7 @@ static int set_option(int opt, char **argv)
 		return set_choice("intercept", "SHADOWMM_INTERCEPT", optarg, "site",
 				  "all");
 	case OPT_POLICY:
-		return set_choice("policy", "SHADOWMM_POLICY", optarg, "own", "track");
+		return set_policy(optarg);
 	case OPT_COW:
 		return set_choice("cow", "SHADOWMM_COW", optarg, "own", "kernel");
 	case OPT_FILES:
