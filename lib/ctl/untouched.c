@@ -77,7 +77,7 @@ static bool take_sample(struct mm_struct *mm, struct pagemap *pm)
 
 	vma_iter_init(&it, mm, 0);
 	vma_for_each (vma, &it)
-		if (vma->vm_flags & VM_UFFD_MISSING && !vma_host(vma) && known)
+		if (vma->vm_flags & VM_UFFD_MISSING && !vma->vm_file && known)
 			known = pagemap_walk(pm, vma->vm_start, vma->vm_end, sample_run,
 					     &sample);
 	mm_read_unlock(mm, token);

@@ -6,7 +6,8 @@
  *   fault_process -> fault_loop -> fault_event -> handle_mm_fault (lib/mm/fault.c)
  *                                       :-------> huge_install
  *                                       '-------> install_zero_pages -> pool_install
- *                                                               '-----> uffd_zero
+ *                                                               :-----> uffd_zero
+ *                                                               '-----> uffd_zeropage
  *
  * It takes no lock that a hook may hold and waits for nobody but the kernel: a hook may
  * hold mmap_lock while its thread, or another, waits for a page.
@@ -35,12 +36,8 @@ static void count_installed(struct engine *e, unsigned long bytes, int ret)
 		stat_inc(e->stat->copy_failed);
 }
 
-/*
- * Install zeroes over [start, end), as much as the kernel lets us; what is already there
- * is left alone. Returns what happened to the first page.
- */
-static int install_zero_pages(struct engine *e, unsigned long start, unsigned long end,
-			      struct vma_stat *vs)
+static int anon_install(struct engine *e, unsigned long start, unsigned long end,
+			unsigned long *installed)
 {
 	unsigned long begin = start, done;
 	int ret = pool_install(e, start, end, &done);
@@ -54,11 +51,41 @@ static int install_zero_pages(struct engine *e, unsigned long start, unsigned lo
 			break;
 		stat_inc(e->stat->copy_again);
 	}
-	count_installed(e, start - begin, ret);
-	pool_tend(e, (start - begin) >> PAGE_SHIFT);
-	if (vs)
-		stat_add(vs->populated, (start - begin) >> PAGE_SHIFT);
-	return start > begin ? 0 : ret;
+	*installed = start - begin;
+	pool_tend(e, *installed >> PAGE_SHIFT);
+	return ret;
+}
+
+/*
+ * Install zeroes over [start, end), as much as the kernel lets us; what is already there
+ * is left alone. Returns what happened to the first page. @plan: NULL, or where that is.
+ */
+static int install_zero_pages(struct engine *e, unsigned long start, unsigned long end,
+			      const struct fault_plan *plan)
+{
+	unsigned long done;
+	int ret;
+
+	if (plan && plan->shmem)
+		ret = uffd_zeropage(e->uffd, start, end, &done);
+	else
+		ret = anon_install(e, start, end, &done);
+	count_installed(e, done, ret);
+	if (plan && plan->stat)
+		stat_add(plan->stat->populated, done >> PAGE_SHIFT);
+	return done ? 0 : ret;
+}
+
+/*
+ * No memory, or no room in the file system (the kernel does not say which): the whole
+ * area, which so stays one for the kernel, is the kernel's, and it raises the SIGBUS. The
+ * model's flags stay as they are, since we have no lock; that is what shmem_lost says.
+ */
+static void shmem_leave(struct engine *e, const struct fault_plan *plan)
+{
+	WRITE_ONCE(e->mm->shmem_lost, true);
+	uffd_unregister(e->uffd, plan->area_start, plan->area_end);
+	stat_inc(e->stat->unregistered);
 }
 
 /*
@@ -68,11 +95,14 @@ static int install_zero_pages(struct engine *e, unsigned long start, unsigned lo
  * its retry. Without memory the area goes back to the kernel, whose fault path knows how
  * to run out of it (reclaim, OOM killer, SIGBUS).
  */
-static void answer_page(struct engine *e, unsigned long page, struct vma_stat *vs)
+static void answer_page(struct engine *e, unsigned long page,
+			const struct fault_plan *plan)
 {
-	int ret = install_zero_pages(e, page, page + PAGE_SIZE, vs);
+	int ret = install_zero_pages(e, page, page + PAGE_SIZE, plan);
 
-	if (ret == -ENOMEM)
+	if (ret == -ENOMEM && plan && plan->shmem)
+		shmem_leave(e, plan);
+	else if (ret == -ENOMEM)
 		uffd_unregister(e->uffd, page, page + PAGE_SIZE);
 	if (ret)
 		uffd_wake(e->uffd, page, page + PAGE_SIZE);
@@ -85,14 +115,14 @@ static void answer_page(struct engine *e, unsigned long page, struct vma_stat *v
 static bool do_anonymous_page(struct engine *e, unsigned long page,
 			      const struct fault_plan *plan)
 {
-	int ret = install_zero_pages(e, page, plan->end, plan->stat);
+	int ret = install_zero_pages(e, page, plan->end, plan);
 
 	if (ret == -EEXIST)
 		uffd_wake(e->uffd, page, page + PAGE_SIZE);
 	else if (ret)
-		answer_page(e, page, plan->stat);
+		answer_page(e, page, plan);
 	else if (plan->start < page)
-		install_zero_pages(e, plan->start, page, plan->stat);
+		install_zero_pages(e, plan->start, page, plan);
 	return !ret;
 }
 
@@ -110,7 +140,7 @@ static void install_strided(struct engine *e, unsigned long page,
 {
 	for (unsigned int i = 0; i < plan->count; i++) {
 		page += plan->stride;
-		if (install_zero_pages(e, page, page + PAGE_SIZE, plan->stat))
+		if (install_zero_pages(e, page, page + PAGE_SIZE, plan))
 			break;
 	}
 }

@@ -40,7 +40,8 @@ static int register_area(struct engine *e, unsigned long start, unsigned long en
 
 	if (vma && vma->vm_file && vma->vm_file->host)
 		return uffd_register_file(e->uffd, start, end);
-	return uffd_register(e->uffd, start, end, e->mm->own_wp);
+	return uffd_register(e->uffd, start, end,
+			     e->mm->own_wp && !(vma && vma_is_shmem(vma)));
 }
 
 /*

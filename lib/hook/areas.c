@@ -75,11 +75,30 @@ static unsigned int mode_shared(int fd, long fs_type)
 	return ret > 0 && ret & SEALS_ON_WRITE ? mode | FILE_SEALED : mode;
 }
 
+#define ROOM_FACTOR 4
+
+/*
+ * Shared memory of @len bytes, for whose windows there is room (@fs_buf): memfd and
+ * anonymous memory have no limit but the machine's. A file system with one must be far
+ * from it, or what we bring in ahead might be what somebody else lacks.
+ */
+static unsigned int mode_shmem(unsigned long len)
+{
+	const unsigned long size = (unsigned long)fs_buf.f_bsize;
+
+	if (fs_buf.f_type != TMPFS_MAGIC || (st_buf.st_mode & S_IFMT) != S_IFREG)
+		return 0;
+	if (fs_buf.f_blocks && (unsigned long)fs_buf.f_bavail < len / size * ROOM_FACTOR)
+		return 0;
+	return FILE_SHMEM;
+}
+
 /* Of the descriptor that @st_buf is about. */
-static unsigned int mode_of(int fd, bool shared)
+static unsigned int mode_of(int fd, bool shared, unsigned long len)
 {
 	unsigned int mode = 0;
 
+	fs_buf.f_type = 0;
 	if (sys_fstatfs(fd, &fs_buf) == 0) {
 		mode = mode_of_fs(fs_buf.f_type);
 		if (fs_buf.f_flags & ST_NOEXEC)
@@ -87,7 +106,7 @@ static unsigned int mode_of(int fd, bool shared)
 	}
 	if ((st_buf.st_mode & S_IFMT) == S_IFCHR)
 		mode |= st_buf.st_rdev != DEV_ZERO ? FILE_DEVICE : shared ? 0 : FILE_ZERO;
-	return shared ? mode | mode_shared(fd, fs_buf.f_type) : mode;
+	return shared ? mode | mode_shared(fd, fs_buf.f_type) | mode_shmem(len) : mode;
 }
 
 /* Shared memory by way of /dev/zero is a file of its own: maps shows that one. */
@@ -126,7 +145,7 @@ static struct vma_file *file_of(const unsigned long *a)
 				    st_buf.st_ino, path_buf);
 	if (!file)
 		return NULL;
-	file->mode = (u8)mode_of(fd, shared);
+	file->mode = is_shared_zero(shared) ? FILE_SHMEM : (u8)mode_of(fd, shared, a[1]);
 	file->mode_known = true;
 	return file;
 }
@@ -378,7 +397,8 @@ bool advice_changes_areas(int advice)
  */
 static long advise_pages(unsigned long *a)
 {
-	bool drops = (int)a[2] == MADV_DONTNEED || (int)a[2] == MADV_DONTNEED_LOCKED;
+	bool drops = (int)a[2] == MADV_DONTNEED || (int)a[2] == MADV_DONTNEED_LOCKED ||
+		     (int)a[2] == MADV_REMOVE;
 	long ret;
 
 	if (drops)
@@ -389,8 +409,25 @@ static long advise_pages(unsigned long *a)
 	return ret;
 }
 
+/* Huge pages of shared memory are the kernel's, where it has any. */
+static void shmem_huge_advised(unsigned long start, unsigned long end)
+{
+	const struct vm_area_struct *vma;
+
+	for (; (vma = find_vma_intersection(&smm.mm, start, end)); start = vma->vm_end) {
+		unsigned long from = max(vma->vm_start, start),
+			      to = min(vma->vm_end, end);
+
+		if (vma_is_shmem(vma) && vma->policy == POLICY_OWN &&
+		    model_prepare(from, to - from))
+			engine_request(ENGINE_UNREGISTER, from, to, TRACK_HUGE);
+	}
+}
+
 static void huge_advised(unsigned long start, unsigned long end)
 {
+	if (smm.mm.own_shmem)
+		shmem_huge_advised(start, end);
 	if (pool_takes_huge(end - start))
 		own_range(start, end);
 	else if (model_prepare(start, end - start))

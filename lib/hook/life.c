@@ -277,12 +277,15 @@ void engine_wait_range(unsigned long start, unsigned long end)
 void own_range(unsigned long start, unsigned long end)
 {
 	unsigned long s, t;
+	bool private;
 
 	if (!smm.mm.own_enabled || smm.mm.blind)
 		return;
-	if (mm_next_to_register(&smm.mm, start, end, &s, &t) &&
-	    model_prepare(start, end - start) &&
-	    !engine_request(ENGINE_REGISTER, start, end, 0))
+	if (!mm_next_to_register(&smm.mm, start, end, &s, &t))
+		return;
+	private = !vma_is_shmem(find_vma(&smm.mm, s));
+	if (model_prepare(start, end - start) &&
+	    !engine_request(ENGINE_REGISTER, start, end, 0) && private)
 		pool_provide(end - start);
 }
 

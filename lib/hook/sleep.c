@@ -183,11 +183,18 @@ static bool file_wakes(const unsigned long *a)
 	       a[1] >= smm.engine.opt.min_own;
 }
 
+/* And shared memory. */
+static bool shmem_wakes(const unsigned long *a)
+{
+	return smm.engine.opt.shmem && (a[3] & MAP_TYPE) != MAP_PRIVATE &&
+	       (a[2] & PROT_WRITE) && a[1] >= smm.engine.opt.min_own;
+}
+
 static bool mmap_wakes(const unsigned long *a)
 {
 	const unsigned long kind = MAP_TYPE | MAP_ANONYMOUS;
 
-	if (a[3] & ~(unsigned long)PLAIN_MAP || file_wakes(a))
+	if (a[3] & ~(unsigned long)PLAIN_MAP || file_wakes(a) || shmem_wakes(a))
 		return true;
 	return (a[3] & kind) == (MAP_PRIVATE | MAP_ANONYMOUS) && (a[2] & PROT_WRITE) &&
 	       grew(a[1]);

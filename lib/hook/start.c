@@ -14,6 +14,7 @@
 #include "lib/sys/procmaps.h"
 #include "lib/sys/procstat.h"
 #include "lib/sys/sys.h"
+#include "lib/sys/thp.h"
 
 #ifndef PR_GET_MEMORY_MERGE
 #define PR_GET_MEMORY_MERGE 68
@@ -211,6 +212,8 @@ bool start_model(void)
 	smm.engine.reserve = model_reserve;
 	smm.engine.grow = arena_grow;
 	smm.mm.file_policy = smm.engine.opt.files;
+	/* Where the kernel gives huge pages unasked it is faster than we are. */
+	smm.mm.own_shmem = smm.engine.opt.shmem && !thp_shmem_always();
 	smm.mm.id = smm.engine.birth.self;
 	read_stat_fields(&smm.mm);
 	/* Inherited by exec. */

@@ -24,13 +24,14 @@ void vma_stat_clear(struct vma_stat *s)
 	*s = (struct vma_stat){ .refs = refs, .misses = misses };
 }
 
-/* Pages of a file are the kernel's to copy: filemap_page_mkwrite(). */
+/* Pages of a file are the kernel's to copy (filemap_page_mkwrite()), those of shared
+ * memory nobody's. */
 static bool ours(const struct vm_area_struct *vma)
 {
 	const unsigned long mode = VM_UFFD_MISSING | VM_UFFD_WP;
 
 	return vma->policy == POLICY_OWN && (vma->vm_flags & mode) == mode &&
-	       !vma_host(vma);
+	       !vma_host(vma) && !(vma->vm_flags & VM_MAYSHARE);
 }
 
 struct vm_area_struct *cow_next_area(struct mm_struct *mm, unsigned long addr)
@@ -61,7 +62,7 @@ unsigned long cow_bytes(struct mm_struct *mm)
 
 	for (unsigned long p = 0; (vma = find_vma(mm, p)); p = vma->vm_end)
 		if (vma->policy == POLICY_OWN && vma->vm_flags & VM_UFFD_MISSING &&
-		    !vma_host(vma))
+		    !vma_host(vma) && !(vma->vm_flags & VM_MAYSHARE))
 			bytes += vma->vm_end - vma->vm_start;
 	return bytes;
 }

@@ -21,9 +21,16 @@
  *	[------------- EOF z]	beyond the file: RETRY; the kernel raises SIGBUS and asks
  *				nobody, unless the file was longer
  *
+ *	shared memory, registered: shmem_fault()	another mapping	 [ww--  y --]
+ *	[-ZZZ x ----]	x: a hole for everybody	    y: a hole, or a page of x's window by
+ *	   ZERO					       then, which the kernel maps
+ *
  *	a file's, the kernel's (private, shared, shared anonymous)
  *	[---- x ----]
  *	   STALE
+ *
+ * In a hole of shared memory zeroes are right for whoever maps it, and where a page has
+ * come meanwhile the kernel installs none (EEXIST).
  *
  * STALE answers with a zero page, if the kernel still has it missing, or wakes the
  * faulter; RETRY and FOREIGN only wake. The access is tried again and the kernel decides:
@@ -97,19 +104,24 @@ static void plan_huge(const struct mm_struct *mm, const struct vm_area_struct *v
 			 min(ahead, (vma->vm_end - block - HUGE_SIZE) & HUGE_MASK);
 }
 
-static void anon_map_pages(struct vm_fault *vmf)
+static void fixed_window(struct vm_fault *vmf)
 {
 	unsigned long window = window_size(vmf->fixed);
 	unsigned long block = vmf->address & ~(window - 1);
 
+	*vmf->plan = (struct fault_plan){ .start = max(block, vmf->vma->vm_start),
+					  .end = min(block + window, vmf->vma->vm_end),
+					  .stat = vmf->vma->stat };
+}
+
+static void anon_map_pages(struct vm_fault *vmf)
+{
 	if (!vmf->fixed) {
 		fault_around(vmf->streams, vmf->vma, vmf->address, vmf->plan);
 		plan_huge(vmf->mm, vmf->vma, vmf->address, vmf->streams, vmf->plan);
 		return;
 	}
-	*vmf->plan = (struct fault_plan){ .start = max(block, vmf->vma->vm_start),
-					  .end = min(block + window, vmf->vma->vm_end),
-					  .stat = vmf->vma->stat };
+	fixed_window(vmf);
 	plan_huge(vmf->mm, vmf->vma, vmf->address, NULL, vmf->plan);
 }
 
@@ -128,8 +140,7 @@ const struct vm_operations anon_vm_ops = {
 	.access = access_allowed,
 };
 
-/* --- the kernel's
- * ------------------------------------------------------------------------ */
+/* --- shared ------------------------------------------------------------------------ */
 
 static enum fault_verdict fault_stale(struct vm_fault *vmf)
 {
@@ -147,8 +158,33 @@ static enum cow_verdict mkwrite_stale(const struct vm_area_struct *vma,
 	return vma->vm_flags & VM_UFFD_PROGRAM ? COW_FOREIGN : COW_STALE;
 }
 
+/* Shared memory is as anonymous memory is, but that the pages are everybody's, and never
+ * huge ones of ours. */
+static void shmem_map_pages(struct vm_fault *vmf)
+{
+	const struct vm_area_struct *vma = vmf->vma;
+
+	if (vmf->fixed)
+		fixed_window(vmf);
+	else
+		fault_around(vmf->streams, vma, vmf->address, vmf->plan);
+	vmf->plan->shmem = true;
+	vmf->plan->area_start = vma->vm_start;
+	vmf->plan->area_end = vma->vm_end;
+}
+
+/* Beyond the end of its file the kernel raises SIGBUS and asks nobody. */
+static enum fault_verdict shmem_fault(struct vm_fault *vmf)
+{
+	if (!access_allowed(vmf) || !(vmf->vma->vm_flags & VM_UFFD_MISSING))
+		return FAULT_STALE;
+	shmem_map_pages(vmf);
+	return FAULT_ZERO;
+}
+
 const struct vm_operations shmem_vm_ops = {
-	.fault = fault_stale,
+	.fault = shmem_fault,
+	.map_pages = shmem_map_pages,
 	.page_mkwrite = mkwrite_stale,
 	.access = access_allowed,
 };
@@ -159,8 +195,7 @@ const struct vm_operations shared_file_vm_ops = {
 	.access = access_allowed,
 };
 
-/* --- dispatch
- * ---------------------------------------------------------------------------- */
+/* --- dispatch ---------------------------------------------------------------------- */
 
 const struct vm_operations *vma_ops(const struct vm_area_struct *vma)
 {
@@ -169,7 +204,8 @@ const struct vm_operations *vma_ops(const struct vm_area_struct *vma)
 	/* What is in an i_mmap leaves it as well, whatever a repair made of its flags. */
 	if (!(vma->vm_flags & VM_MAYSHARE) || vma_host(vma))
 		return &filemap_vm_ops;
-	return vma->vm_file->ino ? &shared_file_vm_ops : &shmem_vm_ops;
+	return vma->vm_file->ino && !vma_is_shmem(vma) ? &shared_file_vm_ops
+						       : &shmem_vm_ops;
 }
 
 /* The page alone: what the streams have learned may be wrong. */

@@ -75,6 +75,7 @@ enum file_policy {
 #define FILE_ZERO     0x10 /* /dev/zero, private: the kernel's vma_is_anonymous() */
 #define FILE_DEVICE   0x20 /* its mmap() sets flags that only it knows */
 #define FILE_SECRET   0x40 /* memfd_secret() */
+#define FILE_SHMEM    0x80 /* of a shared mapping: shmem, with room to spare */
 
 /*
  * The file of a mapping, or the name of a special one ("[vdso]", "[stack]", "[heap]" are
@@ -198,6 +199,11 @@ struct mm_struct {
 	unsigned long min_own; /* bytes: smaller areas are left to the kernel */
 	bool own_enabled;      /* an engine can serve us */
 	bool own_wp;	       /* it registers for write-protection, too */
+	bool own_shmem;	       /* set at start: and shared memory without a disk */
+	/* There was no memory, or no room, for a page of such an area: fault tasks have
+	 * given some back behind the model's back, and none becomes ours any more. Fault
+	 * tasks, relaxed. */
+	bool shmem_lost;
 	/* enum thp_mode: where we give huge pages. Hooks, under mmap_lock, and the pool
 	 * task; atomic. Not THP_NEVER: areas with VM_HUGEPAGE are ours, too. */
 	u32 thp;
@@ -441,6 +447,12 @@ static inline struct file_host *vma_host(const struct vm_area_struct *vma)
 	return vma->vm_file ? vma->vm_file->host : NULL;
 }
 
+/* Shared memory that is in no file on a disk, as far as a call showed it. */
+static inline bool vma_is_shmem(const struct vm_area_struct *vma)
+{
+	return vma->vm_file && vma->vm_file->mode & FILE_SHMEM;
+}
+
 /* The name maps shows: the file's, or "[heap]", "[stack]", or "". */
 const char *vma_name(const struct mm_struct *mm, const struct vm_area_struct *vma);
 const char *track_reason_name(enum track_reason reason);
@@ -488,7 +500,9 @@ struct fault_plan {
 	 * fault, and those that may follow it. Equal: none. */
 	unsigned long huge_start, huge_end;
 	struct file_plan file; /* instead of all these, for FAULT_FILE */
-	unsigned int turn;     /* fault_streams.clock then; 0: no stream was asked */
+	bool shmem; /* zeroes for holes of shared memory, which all its users see */
+	unsigned long area_start, area_end; /* then: of the area */
+	unsigned int turn; /* fault_streams.clock then; 0: no stream was asked */
 };
 
 #define FAULT_AROUND_MAX 512 /* pages: largest window */

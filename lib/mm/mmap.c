@@ -113,12 +113,18 @@ static unsigned long mmap_len(const struct mmap_call *c)
  */
 static struct vma_file *mmap_file(struct mm_struct *mm, const struct mmap_call *c)
 {
+	struct vma_file *file;
+
 	if (c->file)
 		return c->file;
 	if (c->flags & MAP_HUGETLB)
 		return vma_file_get(mm, 0, 0, 0, "/anon_hugepage (deleted)");
-	return call_is_shared(c) ? vma_file_get(mm, 0, 1, 0, "/dev/zero (deleted)")
-				 : NULL;
+	if (!call_is_shared(c))
+		return NULL;
+	file = vma_file_get(mm, 0, 1, 0, "/dev/zero (deleted)");
+	if (file)
+		file->mode = FILE_SHMEM;
+	return file;
 }
 
 static struct vm_area_struct *area_for_mmap(struct vma_txn *t, const struct mmap_call *c)

@@ -296,7 +296,10 @@ unsigned long mm_uffd_mode(const struct mm_struct *mm, const struct vm_area_stru
 {
 	if (vma_host(vma))
 		return VM_UFFD_MISSING | VM_UFFD_MINOR | VM_UFFD_WP;
-	return mm->own_wp ? VM_UFFD_MISSING | VM_UFFD_WP : VM_UFFD_MISSING;
+	/* What a fork shares there stays shared. */
+	if (vma_is_shmem(vma) || !mm->own_wp)
+		return VM_UFFD_MISSING;
+	return VM_UFFD_MISSING | VM_UFFD_WP;
 }
 
 /* userfaultfd_register_range(), userfaultfd_clear_vma() */
@@ -397,6 +400,13 @@ void mm_set_program_uffd(struct mm_struct *mm, unsigned long start, unsigned lon
 	txn_commit(&t);
 }
 
+/* We have no huge pages for shared memory. */
+static bool shmem_is_left(const struct mm_struct *mm, const struct vm_area_struct *vma)
+{
+	return vma_is_shmem(vma) &&
+	       (vma->vm_flags & VM_HUGEPAGE || READ_ONCE(mm->shmem_lost));
+}
+
 bool mm_next_to_register(struct mm_struct *mm, unsigned long addr, unsigned long limit,
 			 unsigned long *start, unsigned long *end)
 {
@@ -410,7 +420,7 @@ bool mm_next_to_register(struct mm_struct *mm, unsigned long addr, unsigned long
 	     addr = vma->vm_end) {
 		mode = mm_uffd_mode(mm, vma);
 		if (vma->policy != POLICY_OWN || (vma->vm_flags & VM_HUGEPAGE && !huge) ||
-		    (vma->vm_flags & mode) == mode)
+		    (vma->vm_flags & mode) == mode || shmem_is_left(mm, vma))
 			continue;
 		*start = vma->vm_start;
 		*end = vma->vm_end;

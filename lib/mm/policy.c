@@ -161,10 +161,36 @@ static bool file_is_wanted(const struct mm_struct *mm, const struct vm_area_stru
 	       !(mmap_flags & MAP_POPULATE) && vma->vm_end - vma->vm_start >= mm->min_own;
 }
 
-static enum track_reason file_reason(const struct mm_struct *mm,
+/*
+ * What everybody who maps it sees is zero until somebody writes, whoever makes the pages:
+ * so any one mapping may be ours, whatever becomes of the others. The kernel refuses to
+ * register what may never be written to.
+ */
+static bool shmem_is_wanted(struct mm_struct *mm, const struct vm_area_struct *vma,
+			    unsigned long mmap_flags)
+{
+	const unsigned long access = VM_SHARED | VM_WRITE | VM_MAYWRITE;
+	const unsigned int other = FILE_HUGE | FILE_DEVICE | FILE_SECRET;
+
+	return mm->own_shmem && mm->own_enabled && !READ_ONCE(mm->shmem_lost) &&
+	       vma_is_shmem(vma) && !(vma->vm_file->mode & other) &&
+	       (vma->vm_flags & access) == access && !(mmap_flags & MAP_POPULATE) &&
+	       vma->vm_end - vma->vm_start >= mm->min_own;
+}
+
+static enum track_reason shmem_reason(struct mm_struct *mm,
+				      const struct vm_area_struct *vma)
+{
+	return history_says_short(mm, vma->vm_end - vma->vm_start) ? TRACK_SHORT_LIVED
+								   : TRACK_NONE;
+}
+
+static enum track_reason file_reason(struct mm_struct *mm,
 				     const struct vm_area_struct *vma,
 				     unsigned long mmap_flags)
 {
+	if (shmem_is_wanted(mm, vma, mmap_flags))
+		return shmem_reason(mm, vma);
 	if (!vma->vm_file->ino)
 		return TRACK_SHARED;
 	return file_is_wanted(mm, vma, mmap_flags) ? TRACK_FILE_WANTED : TRACK_FILE;

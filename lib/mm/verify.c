@@ -502,6 +502,8 @@ static unsigned long flags_to_adopt(const struct vm_area_struct *vma,
 
 	if (mm->program_uffd && !(vma->vm_flags & VM_UFFD_MISSING))
 		flags |= VM_UFFD_FLAGS;
+	if (vma_is_shmem(vma) && READ_ONCE(mm->shmem_lost))
+		flags |= VM_UFFD_MISSING;
 	return flags | (vma->vm_flags & VM_MAYBE_GUARD);
 }
 

@@ -5,9 +5,10 @@
  *
  *	anon_vm_ops		private memory without a file; [heap], [stack], /dev/zero
  *	filemap_vm_ops		a private mapping of a file: with a host it is ours
- *	shmem_vm_ops		shared anonymous memory: the kernel's
+ *	shmem_vm_ops		shared memory in no file on a disk (MAP_ANONYMOUS, memfd,
+ *				tmpfs): ours with shmem=own
  *	shared_file_vm_ops	a shared mapping of a file: the kernel's, whose cache
- *other programs read
+ *				other programs read
  */
 #ifndef SHADOWMM_MM_VM_OPS_H
 #define SHADOWMM_MM_VM_OPS_H

@@ -36,3 +36,15 @@ enum thp_mode thp_mode(void)
 		return THP_ALWAYS;
 	return chosen(text, "madvise") ? THP_ADVISED : THP_NEVER;
 }
+
+bool thp_shmem_always(void)
+{
+	char text[64];
+
+	/* As above, for shared memory that is in no mount of the user's. */
+	read_choice(THP_DIR "hugepages-2048kB/shmem_enabled", text);
+	if (!text[0] || chosen(text, "inherit"))
+		read_choice(THP_DIR "shmem_enabled", text);
+	return chosen(text, "always") || chosen(text, "within_size") ||
+	       chosen(text, "force");
+}

@@ -8,5 +8,7 @@
 /* Of the machine: /sys/kernel/mm/transparent_hugepage; THP_NEVER if there are none. Opens
  * files: engine tasks. */
 enum thp_mode thp_mode(void);
+/* Shared memory gets huge pages without MADV_HUGEPAGE. The constructor, too. */
+bool thp_shmem_always(void);
 
 #endif

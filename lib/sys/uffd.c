@@ -178,3 +178,21 @@ int uffd_zero(int fd, unsigned long start, unsigned long end, unsigned long *don
 	}
 	return 0;
 }
+
+int uffd_zeropage(int fd, unsigned long start, unsigned long end, unsigned long *done)
+{
+	struct uffdio_zeropage z = { .range = { .start = start, .len = end - start } };
+	long ret;
+
+	*done = 0;
+	do { /* as uffd_continue() */
+		z.zeropage = 0;
+		ret = sys_ioctl(fd, UFFDIO_ZEROPAGE, &z);
+		if (z.zeropage > 0) {
+			*done += (unsigned long)z.zeropage;
+			z.range.start += (unsigned long)z.zeropage;
+			z.range.len -= (unsigned long)z.zeropage;
+		}
+	} while (ret == -EAGAIN && z.range.len);
+	return z.range.len ? (int)ret : 0;
+}

@@ -35,6 +35,9 @@ int uffd_unregister(int fd, unsigned long start, unsigned long end);
  * the address space is changing, try again. -ENOMEM, -ESRCH (the program has gone).
  */
 int uffd_zero(int fd, unsigned long start, unsigned long end, unsigned long *done);
+/* The same for shared memory, where the kernel makes the pages, and whose users all get
+ * them. -ENOMEM: also no room in its file system; -EFAULT: beyond the file's end. */
+int uffd_zeropage(int fd, unsigned long start, unsigned long end, unsigned long *done);
 /*
  * Map the pages that the file of the area has, as they are, over [start, end), and wake
  * who waits there. *@done as for uffd_zero(); -EEXIST: the page after it is mapped,
