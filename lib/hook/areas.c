@@ -75,6 +75,13 @@ static unsigned int mode_shared(int fd, long fs_type)
 	return ret > 0 && ret & SEALS_ON_WRITE ? mode | FILE_SEALED : mode;
 }
 
+/* Shared memory by way of /dev/zero is a file of its own: maps shows that one. */
+static bool is_shared_zero(bool shared)
+{
+	return shared && (st_buf.st_mode & S_IFMT) == S_IFCHR &&
+	       st_buf.st_rdev == DEV_ZERO;
+}
+
 #define ROOM_FACTOR 4
 
 /*
@@ -86,6 +93,8 @@ static unsigned int mode_shmem(unsigned long len)
 {
 	const unsigned long size = (unsigned long)fs_buf.f_bsize;
 
+	if (is_shared_zero(true))
+		return FILE_SHMEM;
 	if (fs_buf.f_type != TMPFS_MAGIC || (st_buf.st_mode & S_IFMT) != S_IFREG)
 		return 0;
 	if (fs_buf.f_blocks && (unsigned long)fs_buf.f_bavail < len / size * ROOM_FACTOR)
@@ -107,13 +116,6 @@ static unsigned int mode_of(int fd, bool shared, unsigned long len)
 	if ((st_buf.st_mode & S_IFMT) == S_IFCHR)
 		mode |= st_buf.st_rdev != DEV_ZERO ? FILE_DEVICE : shared ? 0 : FILE_ZERO;
 	return shared ? mode | mode_shared(fd, fs_buf.f_type) | mode_shmem(len) : mode;
-}
-
-/* Shared memory by way of /dev/zero is a file of its own: maps shows that one. */
-static bool is_shared_zero(bool shared)
-{
-	return shared && (st_buf.st_mode & S_IFMT) == S_IFCHR &&
-	       st_buf.st_rdev == DEV_ZERO;
 }
 
 /*
@@ -145,7 +147,7 @@ static struct vma_file *file_of(const unsigned long *a)
 				    st_buf.st_ino, path_buf);
 	if (!file)
 		return NULL;
-	file->mode = is_shared_zero(shared) ? FILE_SHMEM : (u8)mode_of(fd, shared, a[1]);
+	file->mode = (u8)mode_of(fd, shared, a[1]);
 	file->mode_known = true;
 	return file;
 }

@@ -466,6 +466,29 @@ static void compare(const char *program, const char *arg, unsigned int expect)
 		compare(program, arg, expect);         \
 	}
 #define FILES(name) FILES_ARG(name, #name, NULL, EXIT_ZERO | LINES)
+
+/* And with shared memory paged by us. */
+#define SHMEM(name)                                        \
+	Test(preload_shmem, name)                          \
+	{                                                  \
+		setenv("SHADOWMM_POLICY", "shmem=own", 1); \
+		setenv("SHADOWMM_MIN_OWN", "4096", 1);     \
+		compare(#name, NULL, EXIT_ZERO | LINES);   \
+	}                                                  \
+	Test(preload_shmem_cow, name)                      \
+	{                                                  \
+		setenv("SHADOWMM_POLICY", "shmem=own", 1); \
+		setenv("SHADOWMM_COW", "own", 1);          \
+		setenv("SHADOWMM_FAULT_TASKS", "2", 1);    \
+		compare(#name, NULL, EXIT_ZERO | LINES);   \
+	}                                                  \
+	Test(preload_shmem_woken, name)                    \
+	{                                                  \
+		setenv("SHADOWMM_POLICY", "shmem=own", 1); \
+		setenv("SHADOWMM_START", WAKE_AT, 1);      \
+		compare(#name, NULL, EXIT_ZERO);           \
+	}
+
 /* And with several fault tasks from the start, also on one processor. */
 #define TEAM(name)                                       \
 	Test(preload_team, name)                         \
@@ -521,6 +544,7 @@ PROGRAM(seccomp)
 PROGRAM(random_touch)
 PROGRAM(segv)
 PROGRAM(shared_maps)
+PROGRAM(shmem_own)
 PROGRAM(signals)
 PROGRAM(spawn_kinds)
 PROGRAM(stacks)
@@ -621,6 +645,40 @@ FILES(shared_maps)
 FILES(spawn_kinds)
 FILES(thread_storm)
 FILES(visible_state)
+
+Test(preload_shmem, all_flags)
+{
+	setenv("SHADOWMM_POLICY", "shmem=own", 1);
+	setenv("SHADOWMM_MIN_OWN", "4096", 1);
+	compare("all_flags", NULL, EXIT_ZERO | LINES);
+}
+SHMEM(api_either)
+SHMEM(cow_data)
+SHMEM(credentials)
+SHMEM(errnos)
+SHMEM(exec_kinds)
+SHMEM(failed_halfway)
+SHMEM(fault_in_syscall)
+SHMEM(fault_storm)
+SHMEM(fork_data)
+SHMEM(futex_words)
+SHMEM(limits)
+SHMEM(madvise_kinds)
+SHMEM(map_fixed)
+SHMEM(mincore_pages)
+SHMEM(mprotect_kinds)
+SHMEM(mremap_kinds)
+SHMEM(namespaces)
+SHMEM(own_uffd)
+SHMEM(populate_lock)
+SHMEM(seccomp)
+SHMEM(segv)
+SHMEM(shared_maps)
+SHMEM(shmem_own)
+SHMEM(spawn_kinds)
+SHMEM(thread_storm)
+SHMEM(uring)
+SHMEM(visible_state)
 
 TRAPPED(credentials)
 TRAPPED(errnos)
