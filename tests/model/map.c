@@ -25,6 +25,7 @@ static const struct kind kinds[] = {
 	{ 'L', PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_LOCKED, 0, VM_LOCKED },
 	{ 'D', PROT_READ | PROT_WRITE, MAP_PRIVATE, 0, VM_DONTCOPY },
 	{ 'S', PROT_READ | PROT_WRITE, MAP_SHARED, 0, VM_SHARED },
+	{ 'T', PROT_READ | PROT_WRITE, MAP_SHARED, 0, VM_SHARED | VM_UFFD_MISSING },
 	{ 'F', PROT_READ, MAP_PRIVATE, 1, 0 },
 	{ 'G', PROT_READ, MAP_PRIVATE, 2, 0 },
 	{ 'H', PROT_READ, MAP_PRIVATE, MAP_FRAMES, 0 },
@@ -80,7 +81,7 @@ void map_mmap(struct mm_struct *mm, unsigned int column, unsigned int pages, cha
 	if (k->file)
 		c.file = vma_file_get(mm, 8, 1, k->file, k->file == 1 ? "/f" : "/g");
 	mm_mmap(mm, &c);
-	if (k->differs == VM_UFFD_MISSING)
+	if (k->differs & VM_UFFD_MISSING)
 		mm_set_uffd(mm, c.addr, c.addr + c.len, true);
 	if (k->differs == VM_DONTCOPY)
 		mm_madvise(mm, c.addr, c.len, MADV_DONTFORK);
@@ -122,7 +123,7 @@ static char letter_of(const struct vm_area_struct *vma)
 
 		if ((vma->vm_flags & VM_ACCESS_FLAGS) == k->prot &&
 		    (vma->vm_flags & TOLD_BY) == k->differs &&
-		    (k->differs == VM_SHARED || !vma->vm_file == !k->file) &&
+		    (k->differs & VM_SHARED || !vma->vm_file == !k->file) &&
 		    (!k->file || vma->vm_file->ino == k->file))
 			return k->letter;
 	}

@@ -24,7 +24,9 @@ PROGRAM = harness.TOP_BUILDDIR / "tests" / "stress" / "fork_torture"
 OWN = {"SHADOWMM_COW": "own"}
 # name, environment, command before it, share of the time
 LEGS = (("defaults", {}, (), 1), ("own copy-on-write", OWN, (), 4),
-        ("of every area", {**OWN, "SHADOWMM_MIN_OWN": "4096"}, (), 3))
+        ("of every area", {**OWN, "SHADOWMM_MIN_OWN": "4096"}, (), 3),
+        ("and shared memory", {**OWN, "SHADOWMM_MIN_OWN": "4096", "SHADOWMM_POLICY": "shmem=own"},
+         (), 2))
 WITHOUT_PTRACE = ("setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace")
 
 
