@@ -33,9 +33,10 @@
 	X(cow, "[stacks | sample N | sample off]",                                       \
 	  "what is shared since a fork, who copied the rest; samples of who wrote",      \
 	  SMM_CMD_OPT_ARG)                                                               \
-	X(smaps, "[ADDR]",                                                               \
-	  "every area, or that which contains ADDR, with the kernel's counts of pages",  \
-	  SMM_CMD_OPT_ARG)                                                               \
+	X(smaps, "[dirty] [ADDR]",                                                       \
+	  "every area, or that which contains ADDR, with the kernel's counts of pages; " \
+	  "and track writes to shared files",                                            \
+	  SMM_CMD_OPT_ARG | SMM_CMD_LOCKS)                                               \
 	X(rmap, "[ADDR | index N]",                                                      \
 	  "the anon_vmas of the area at ADDR, of all areas, or of those that have page " \
 	  "N of theirs (hexadecimal)",                                                   \
@@ -57,7 +58,7 @@
 	X(maps, "[--header | --plain | --json] PID",                                 \
 	  "print the areas of a process, their policy and pages")                    \
 	X(vma, "[--json] PID ADDR", "print the first area that ends above ADDR")     \
-	X(smaps, "[--json] PID [ADDR]",                                              \
+	X(smaps, "[--dirty] [--json] PID [ADDR]",                                    \
 	  "print the areas as /proc/PID/smaps does, with the library's flags")       \
 	X(rmap, "[--json] PID ADDR",                                                 \
 	  "print which processes map the page at ADDR, and where")                   \

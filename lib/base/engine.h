@@ -26,6 +26,7 @@
 #include "lib/base/compiler.h"
 #include "lib/base/cow.h"
 #include "lib/base/cow_sample.h"
+#include "lib/base/dirty.h"
 #include "lib/base/files.h"
 #include "lib/base/mm_id.h"
 #include "lib/base/pool.h"
@@ -63,7 +64,11 @@ enum engine_op {
 	ENGINE_FILE_BACK,  /* areas of files in [start, end) are the kernel's, @reason */
 	ENGINE_FILE_DROP,  /* and show the file, without what was written to it */
 	ENGINE_FILE_CLEAN, /* end what belongs to areas of files that have gone */
-	ENGINE_FORKED,	   /* look at cow.forks; nobody waits for the answer */
+	ENGINE_TRACK,	   /* writes to shared files in [start, end), from now on */
+	ENGINE_TRACK_ANEW, /* they have been written back: all are clean */
+	ENGINE_TRACK_HOLD, /* remember what is dirty: mremap() loses it */
+	ENGINE_TRACK_MOVED, /* that is at @start now */
+	ENGINE_FORKED,	    /* look at cow.forks; nobody waits for the answer */
 };
 
 #define ENGINE_MAX_GROUPS 64
@@ -80,8 +85,9 @@ struct engine_creds {
 
 /* What happens to shared mappings of files, beside that they are followed. */
 enum shared_file_policy {
-	SHARED_FILE_TRACK,  /* the kernel's; which pages were written to since msync(2)
-			       is asked of it */
+	SHARED_FILE_TRACK,  /* the kernel's; it tells which pages were written to since
+			       msync(2), once somebody has asked */
+	SHARED_FILE_DIRTY,  /* the same from the beginning */
 	SHARED_FILE_KERNEL, /* the kernel's alone */
 	SHARED_FILE_OWN,    /* paged, and written back, by us */
 };
@@ -187,6 +193,7 @@ struct engine {
 	struct zero_pool pool;
 	struct cow_state cow;
 	struct file_state files;
+	struct dirty_state dirty;
 
 	u32 mailbox; /* enum mailbox_state */
 	struct {

@@ -44,6 +44,8 @@
 #define VM_DROPPABLE	(1UL << 40)
 #define VM_UFFD_MINOR	(1UL << 41)
 #define VM_SEALED	(1UL << 42)
+#define VM_UFFD_TRACK	(1UL << 61) /* ours: writes to it are tracked, so VM_UFFD_WP, too \
+				     */
 #define VM_UFFD_OTHER	(1UL << 62) /* ours: the program registered it itself */
 
 #define VM_LOCKED_MASK	(VM_LOCKED | VM_LOCKONFAULT)
@@ -52,7 +54,7 @@
 #define VM_MAY_ACCESS	(VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC)
 /* __VM_UFFD_FLAGS; the program's registrations too, which are VM_UFFD_OTHER for "um" */
 #define VM_UFFD_PROGRAM (VM_UFFD_OTHER | VM_UFFD_WP | VM_UFFD_MINOR)
-#define VM_UFFD_FLAGS	(VM_UFFD_MISSING | VM_UFFD_PROGRAM)
+#define VM_UFFD_FLAGS	(VM_UFFD_MISSING | VM_UFFD_TRACK | VM_UFFD_PROGRAM)
 /* What mremap() takes from whole areas. */
 #define VM_WHOLE (VM_UFFD_FLAGS | VM_LOCKED_MASK)
 /* Two areas may differ in these and be merged; the union has what either had. */

@@ -70,9 +70,12 @@ static void cmd_slabinfo(struct reply *r, const char *args)
 
 static void cmd_smaps(struct reply *r, const char *args)
 {
+	bool dirty = take_word(&args, "dirty");
 	unsigned long addr = 0;
 
-	if (!*args || parse_addr(r, "smaps: bad address", args, &addr))
+	if (*args && !parse_addr(r, "smaps: bad address", args, &addr))
+		return;
+	if (!dirty || ctl_dirty_begin(r))
 		show_smaps(r, *args != '\0', addr);
 }
 

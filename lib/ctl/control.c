@@ -11,6 +11,7 @@
 #include "lib/base/string.h"
 #include "lib/ctl/control.h"
 #include "lib/ctl/ctl.h"
+#include "lib/fault/dirty.h"
 #include "lib/fault/fault.h"
 #include "lib/fault/filemap.h"
 #include "lib/mm/mm.h"
@@ -287,6 +288,8 @@ static void env_fill(struct engine *e)
 	server_env.pool = e->fault_pid ? &e->pool : NULL;
 	server_env.pool_pages = e->opt.pool_pages;
 	server_env.sampling = e->fault_pid ? &e->sampling : NULL;
+	server_env.engine = e->fault_pid ? e : NULL;
+	server_env.dirty_begin = dirty_begin;
 	server_env.mode = e->fault_pid ? "own" : "track";
 	server_env.degraded = e->degraded;
 }

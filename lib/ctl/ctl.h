@@ -50,7 +50,10 @@ struct ctl_env {
 	struct cow_sampling *sampling; /* the same */
 	const struct zero_pool *pool;  /* the same */
 	unsigned int pool_pages;       /* enum pool_pages, as the user has it */
-	const struct mm_birth *birth;  /* NULL: not known, as in tests */
+	/* That pages, or NULL; and dirty_begin(), lib/fault/dirty.h. */
+	struct engine *engine;
+	int (*dirty_begin)(struct engine *e);
+	const struct mm_birth *birth; /* NULL: not known, as in tests */
 };
 
 struct ctl_client {

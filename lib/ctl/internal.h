@@ -55,6 +55,14 @@ void show_smaps(struct reply *r, bool one, unsigned long addr);
 /* Members of an area's object; of the descriptor's, with a comma behind each; and, with a
  * comma before it, "auxv". */
 void show_area_facts(struct reply *r, const struct vm_area_struct *vma);
+/* Track writes to shared files from now on. False: the reply is an error. Takes
+ * mmap_lock. */
+bool ctl_dirty_begin(struct reply *r);
+/* Milliseconds, or null. */
+void show_dirty_since(struct reply *r);
+/* Members ",\"dirty\":" of an area's object; of the process'. */
+void show_dirty_area(struct reply *r, const struct vm_area_struct *vma);
+void show_dirty(struct reply *r);
 void show_status(struct reply *r);
 void show_auxv(struct reply *r);
 /* ["rd","wr"]: as VmFlags of smaps. */

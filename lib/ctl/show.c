@@ -360,6 +360,7 @@ void show_stat(struct reply *r, bool untouched)
 	show_mm(r, users);
 	show_tallies(r);
 	show_counters(r);
+	show_dirty(r);
 	if (env->pool)
 		show_pool(r);
 	if (untouched)

@@ -108,6 +108,7 @@ static void show_smaps_area(struct reply *r, const struct vm_area_struct *vma,
 	show_area_facts(r, vma);
 	show_numbers(r, sum, nr);
 	show_unsure(r, vma);
+	show_dirty_area(r, vma);
 	reply_printf(r, "}");
 }
 
@@ -138,8 +139,10 @@ void show_smaps(struct reply *r, bool one, unsigned long addr)
 	k.valid = opened;
 	kernel_next(&k);
 	token = mm_read_lock_engine(mm);
-	reply_printf(r, "{\"pid\":%d,\"blind\":%s,\"areas\":[", r->c->env->pid,
+	reply_printf(r, "{\"pid\":%d,\"blind\":%s,\"dirty_since_ms\":", r->c->env->pid,
 		     READ_ONCE(mm->blind) ? "true" : "false");
+	show_dirty_since(r);
+	reply_printf(r, ",\"areas\":[");
 	vma = one ? find_vma(mm, addr) : NULL;
 	if (!one)
 		show_areas(r, &k);

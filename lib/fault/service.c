@@ -8,6 +8,7 @@
 
 #include "lib/base/string.h"
 #include "lib/fault/cow.h"
+#include "lib/fault/dirty.h"
 #include "lib/fault/fault.h"
 #include "lib/fault/filemap.h"
 #include "lib/fault/internal.h"
@@ -99,6 +100,8 @@ static long release_range(struct engine *e, unsigned long start, unsigned long l
 			ret = uffd_unregister(e->uffd, s, t);
 			stat_inc(e->stat->unregistered);
 			mm_set_uffd(e->mm, s, t, false);
+		} else if (vma && (vma->vm_flags & VM_UFFD_TRACK)) {
+			dirty_release(e, s, t);
 		}
 		mm_read_unlock(e->mm, token);
 		if (!vma)
@@ -268,6 +271,16 @@ static long serve(struct engine *e)
 	case ENGINE_FILE_CLEAN:
 		file_clean(e);
 		return 0;
+	case ENGINE_TRACK:
+		return dirty_track(e, start, end);
+	case ENGINE_TRACK_ANEW:
+		dirty_anew(e, start, end);
+		return 0;
+	case ENGINE_TRACK_HOLD:
+		dirty_hold(e, start, end);
+		return 0;
+	case ENGINE_TRACK_MOVED:
+		return dirty_moved(e, start, end);
 	case ENGINE_FORKED:
 		return 0; /* service_task() looks at cow.forks after every request */
 	}

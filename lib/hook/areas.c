@@ -268,7 +268,7 @@ static bool any_registered(unsigned long start, unsigned long end)
 	bool found = false;
 
 	while (!found && (vma = find_vma_intersection(&smm.mm, start, end))) {
-		found = vma->vm_flags & VM_UFFD_MISSING;
+		found = vma->vm_flags & (VM_UFFD_MISSING | VM_UFFD_TRACK);
 		start = vma->vm_end;
 	}
 	return found;
@@ -312,19 +312,29 @@ static long mremap_as_one(unsigned long *a, unsigned long end, bool model, bool 
 	return *released ? (long)CALL(__NR_mremap, a) : ret;
 }
 
+static void mremap_tracked(const unsigned long *a, unsigned long addr)
+{
+	unsigned long end = addr + PAGE_ALIGN(a[2]);
+
+	track_moved(addr, end, addr == a[0] ? addr + PAGE_ALIGN(a[1]) : end);
+}
+
 long hook_mremap(unsigned long *a)
 {
-	bool model = mmap_write_lock(0, ~0UL), released = false;
+	bool model = mmap_write_lock(0, ~0UL), released = false, held;
 	unsigned long end = a[0] + max(PAGE_ALIGN(a[1]), PAGE_SIZE);
 	long ret;
 
 	if (model)
 		file_back(a[0], end);
+	held = model && a[1] && track_hold(a[0], end);
 	ret = count(mremap_as_one(a, end, model, &released));
 
 	if (model && !IS_ERR_VALUE(ret)) {
 		mm_mremap(&smm.mm, a[0], a[1], (unsigned long)ret, a[2], a[3]);
 		engine_wait_range(a[0], a[0] + PAGE_ALIGN(a[1]));
+		if (held)
+			mremap_tracked(a, (unsigned long)ret);
 		own_range((unsigned long)ret, (unsigned long)ret + PAGE_ALIGN(a[2]));
 	} else if (model && (a[3] & MREMAP_FIXED)) {
 		/* The target may have been unmapped before the call failed. */
@@ -332,7 +342,9 @@ long hook_mremap(unsigned long *a)
 			mm_mremap_failed(&smm.mm, a[0], a[1], a[4], a[2], a[3]);
 		model_resync();
 	}
-	if (model && released)
+	if (held && IS_ERR_VALUE(ret))
+		track_moved(a[0], end, end);
+	if (model && (released || held))
 		own_range(a[0], end);
 	mmap_write_unlock();
 	return ret;

@@ -83,6 +83,7 @@ static void engine_forget(struct engine *e)
 	e->mailbox = MAILBOX_DEAD;
 	engine_forget_work(e);
 	pool_forget();
+	track_forget();
 	e->said = true;
 	e->degraded = NULL;
 	e->degraded_err = 0;

@@ -88,6 +88,7 @@ void engine_start(void)
 	WRITE_ONCE(e->mailbox, MAILBOX_IDLE);
 	engine_forget_work(e); /* the old fault tasks may have died at work */
 	cow_forget();
+	track_forget();
 	e->files = (struct file_state){ .leaving_start = ~0UL };
 	WRITE_ONCE(e->state, ENGINE_STARTING);
 	/*
@@ -175,6 +176,7 @@ void engine_stop(void)
 	/* The kernel unregistered everything when the last descriptor went. */
 	if (model_prepare(0, ~0UL))
 		mm_set_uffd(&smm.mm, 0, ~0UL & PAGE_MASK, false);
+	track_forget();
 	pool_unmap();
 }
 
@@ -274,19 +276,25 @@ void engine_wait_range(unsigned long start, unsigned long end)
 			  &e->fault[i].busy_end, start, end);
 }
 
-void own_range(unsigned long start, unsigned long end)
+static void register_range(unsigned long start, unsigned long end)
 {
 	unsigned long s, t;
 	bool private;
 
-	if (!smm.mm.own_enabled || smm.mm.blind)
-		return;
 	if (!mm_next_to_register(&smm.mm, start, end, &s, &t))
 		return;
 	private = !vma_is_shmem(find_vma(&smm.mm, s));
 	if (model_prepare(start, end - start) &&
 	    !engine_request(ENGINE_REGISTER, start, end, 0) && private)
 		pool_provide(end - start);
+}
+
+void own_range(unsigned long start, unsigned long end)
+{
+	if (!smm.mm.own_enabled || smm.mm.blind)
+		return;
+	register_range(start, end);
+	track_range(start, end);
 }
 
 bool model_resync(void)

@@ -100,6 +100,7 @@ static bool policy_word(struct engine_options *o, const char *word, size_t n)
 		WORD("shmem=own", shmem, true),
 		WORD("shmem=kernel", shmem, false),
 		WORD("shared-file=track", shared_file, SHARED_FILE_TRACK),
+		WORD("shared-file=dirty", shared_file, SHARED_FILE_DIRTY),
 		WORD("shared-file=kernel", shared_file, SHARED_FILE_KERNEL),
 		WORD("shared-file=own", shared_file, SHARED_FILE_OWN),
 #undef WORD
@@ -125,10 +126,10 @@ static void env_policy(char **envp, struct engine_options *o)
 		while (*p && *p != ',')
 			p++;
 		if (!policy_word(o, word, (size_t)(p - word)))
-			bad_value(
-				name, v,
-				"set it to own or track, shmem=own or kernel, "
-				"shared-file=own, track or kernel, with commas between");
+			bad_value(name, v,
+				  "set it to own or track, shmem=own or kernel, "
+				  "shared-file=own, track, dirty or kernel, with commas "
+				  "between");
 		if (!*p)
 			return;
 	}
@@ -205,7 +206,10 @@ static unsigned long env_start(char **envp, const struct engine_options *o)
 	const char *name = "SHADOWMM_START", *v = env(envp, name);
 
 	if (!v || !*v)
-		return o->intercept_all || o->mark || o->verify_at_exit[0] ? 0 : WAKE_AT;
+		return o->intercept_all || o->mark || o->verify_at_exit[0] ||
+				       o->shared_file == SHARED_FILE_DIRTY
+			       ? 0
+			       : WAKE_AT;
 	if (!strcmp(v, "auto"))
 		return WAKE_AT;
 	if (!strcmp(v, "now"))

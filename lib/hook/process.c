@@ -392,6 +392,10 @@ void hook_before(long nr, unsigned long *a, struct site *site)
 	case __NR_futex:
 		futex_before(a);
 		break;
+	case __NR_msync:
+		stat_inc(smm.stat.calls);
+		track_msync(a);
+		break;
 	default:
 		stat_inc(smm.stat.calls);
 	}

@@ -113,7 +113,8 @@ bool engine_is_ours(void);
 void engine_wait_range(unsigned long start, unsigned long end);
 /* There are no fault tasks any more, or not yet. */
 void engine_forget_work(struct engine *e);
-/* Register what the model wants registered in [start, end). Caller holds mmap_lock. */
+/* Register what the model wants registered, or tracked, in [start, end). Caller holds
+ * mmap_lock. */
 void own_range(unsigned long start, unsigned long end);
 /*
  * The program is about to use @bytes more of our memory: map the pool if that pays.
@@ -132,6 +133,21 @@ void cow_forked(int child);
 void cow_forget(void);
 /* What we map counts against a limit of the program, as RLIMIT_AS. */
 bool memory_limited(void);
+/* --- which pages of shared files are written to, hook/dirty.c; caller holds mmap_lock -
+ */
+
+/* Areas of [start, end) that should be tracked: nothing in them is dirty yet. */
+void track_range(unsigned long start, unsigned long end);
+/* mremap() of [start, end) is to come. True: say track_moved() after it, done or not. */
+bool track_hold(unsigned long start, unsigned long end);
+/* What was there is at [start, end) now, perhaps longer than it was; of that what follows
+ * @old_end is new. */
+void track_moved(unsigned long start, unsigned long end, unsigned long old_end);
+/* msync() with these arguments is to come. Takes mmap_lock. */
+void track_msync(const unsigned long *a);
+/* There is no engine (any more, or yet), so nothing is tracked. */
+void track_forget(void);
+
 /* --- files that we page, hook/files.c; caller holds mmap_lock ---------------------- */
 
 /* The mmap() call @a has returned @addr: have it paged by us, if that is wanted. */

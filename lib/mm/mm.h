@@ -199,6 +199,7 @@ struct mm_struct {
 	unsigned long min_own; /* bytes: smaller areas are left to the kernel */
 	bool own_enabled;      /* an engine can serve us */
 	bool own_wp;	       /* it registers for write-protection, too */
+	bool track_dirty;      /* writes to shared mappings of files are tracked */
 	bool own_shmem;	       /* set at start: and shared memory without a disk */
 	/* There was no memory, or no room, for a page of such an area: fault tasks have
 	 * given some back behind the model's back, and none becomes ours any more. Fault
@@ -352,6 +353,20 @@ void mm_set_track(struct mm_struct *mm, unsigned long start, unsigned long end,
  * @own_wp says, and for the frames of a file all three modes (lib/base/page_cache.h, C1).
  */
 unsigned long mm_uffd_mode(const struct mm_struct *mm, const struct vm_area_struct *vma);
+/* --- dirty.c ----------------------------------------------------------------------- */
+
+/*
+ * The next area at or after @addr, below @limit, to whose pages writes are to be tracked
+ * and are not yet: a shared mapping of a file on a disk. As mm_next_to_register().
+ */
+bool mm_next_to_track(struct mm_struct *mm, unsigned long addr, unsigned long limit,
+		      unsigned long *start, unsigned long *end);
+/* The next one that is tracked, or NULL. Caller holds mmap_lock, or is a reader. */
+struct vm_area_struct *mm_next_tracked(struct mm_struct *mm, unsigned long addr,
+				       unsigned long limit);
+/* mprotect.c: the engine has registered [start, end) for that. mm_set_uffd() ends it. */
+void mm_set_tracked(struct mm_struct *mm, unsigned long start, unsigned long end);
+
 /* --- label.c; the contract is that of the calls above ------------------------------- */
 
 /*

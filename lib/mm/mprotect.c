@@ -354,6 +354,16 @@ void mm_set_uffd(struct mm_struct *mm, unsigned long start, unsigned long end, b
 	txn_commit(&t);
 }
 
+void mm_set_tracked(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	struct vma_txn t;
+
+	if (end <= start || !txn_begin_quiet(&t, mm, mm_count_areas(mm, start, end)))
+		return;
+	uffd_range(&t, start, end, 0, VM_UFFD_TRACK | VM_UFFD_WP);
+	txn_commit(&t);
+}
+
 void mm_doubt(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
 	struct vm_area_struct *vma;

@@ -62,6 +62,49 @@ long pagemap_zero_pages(int fd, unsigned long start, unsigned long end,
 	return 0;
 }
 
+/*
+ * What is protected but not present has a marker, which looks like swap. An entry, or a
+ * page table, that is empty was not protected when its page went (MADV_DONTNEED, reclaim,
+ * truncation).
+ */
+static bool is_written(u64 categories)
+{
+	return categories & PAGE_IS_WRITTEN ||
+	       !(categories & (PAGE_IS_PRESENT | PAGE_IS_SWAPPED));
+}
+
+long pagemap_written(int fd, unsigned long start, unsigned long end, pagemap_run *func,
+		     void *arg)
+{
+	struct page_region region[32] = { { 0 } };
+	struct pm_scan_arg scan = {
+		.size = sizeof(scan),
+		.flags = PM_SCAN_CHECK_WPASYNC,
+		.start = start,
+		.end = end,
+		.vec = (u64)(uintptr_t)region,
+		.vec_len = ARRAY_SIZE(region),
+		.return_mask = PAGE_IS_WRITTEN | PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+	};
+	unsigned long pages = 0;
+
+	while (scan.start < end) {
+		long n = sys_ioctl(fd, PAGEMAP_SCAN, &scan);
+
+		for (long i = 0; i < n; i++) {
+			if (!is_written(region[i].categories))
+				continue;
+			pages += (region[i].end - region[i].start) >> PAGE_SHIFT;
+			if (func)
+				func(region[i].start, region[i].end, arg);
+		}
+		if (n < 0 || scan.walk_end <= scan.start)
+			return n < 0 ? n : -EIO;
+		scan.start = scan.walk_end;
+	}
+	return (long)pages;
+}
+
 /* The first run of pages with @category in [start, end). 1, 0: there is none, or -errno.
  */
 static long first_run(int fd, unsigned long start, unsigned long end, u64 category,

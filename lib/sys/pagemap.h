@@ -26,12 +26,13 @@ struct pm_scan_arg {
 	u64 category_inverted, category_mask, category_anyof_mask, return_mask;
 };
 
-#define PAGEMAP_SCAN	_IOWR('f', 16, struct pm_scan_arg)
-#define PAGE_IS_WRITTEN (1 << 1)
-#define PAGE_IS_PRESENT (1 << 3)
-#define PAGE_IS_SWAPPED (1 << 4)
-#define PAGE_IS_PFNZERO (1 << 5)
-#define PAGE_IS_HUGE	(1 << 6)
+#define PAGEMAP_SCAN	      _IOWR('f', 16, struct pm_scan_arg)
+#define PM_SCAN_CHECK_WPASYNC (1 << 1)
+#define PAGE_IS_WRITTEN	      (1 << 1)
+#define PAGE_IS_PRESENT	      (1 << 3)
+#define PAGE_IS_SWAPPED	      (1 << 4)
+#define PAGE_IS_PFNZERO	      (1 << 5)
+#define PAGE_IS_HUGE	      (1 << 6)
 
 /* Of the calling task's memory. The descriptor, O_CLOEXEC, or -errno: -EACCES when the
  * process made itself undumpable. */
@@ -48,6 +49,14 @@ long pagemap_next_present(int fd, unsigned long start, unsigned long end,
 long pagemap_zero_pages(int fd, unsigned long start, unsigned long end,
 			unsigned long *pages);
 
+typedef void pagemap_run(unsigned long start, unsigned long end, void *arg);
+/*
+ * Call @func (NULL: nobody) for each run of pages of [start, end) that are not
+ * write-protected any more; where all areas are registered with uffd_open_async(). How
+ * many pages that are, or -errno: -EPERM where one is not, -ENOTTY before 6.7.
+ */
+long pagemap_written(int fd, unsigned long start, unsigned long end, pagemap_run *func,
+		     void *arg);
 /* [start, end) is mapped by huge pages alone. False also before 6.7. */
 bool pagemap_all_huge(int fd, unsigned long start, unsigned long end);
 /*

@@ -60,6 +60,30 @@ int uffd_open(u64 *features)
 	return fd;
 }
 
+int uffd_open_async(void)
+{
+	int fd = (int)sys_call1(__NR_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+	u64 features;
+	long ret;
+
+	if (fd < 0)
+		return fd;
+	ret = uffd_api(fd, UFFD_FEATURE_WP_ASYNC, &features);
+	if (ret < 0)
+		sys_close(fd);
+	return ret < 0 ? (int)ret : fd;
+}
+
+int uffd_register_async(int fd, unsigned long start, unsigned long end)
+{
+	struct uffdio_register r = {
+		.range = { .start = start, .len = end - start },
+		.mode = UFFDIO_REGISTER_MODE_WP,
+	};
+
+	return (int)sys_ioctl(fd, UFFDIO_REGISTER, &r);
+}
+
 int uffd_register(int fd, unsigned long start, unsigned long end, bool wp)
 {
 	struct uffdio_register r = {

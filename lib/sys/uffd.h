@@ -11,6 +11,12 @@
 
 #include "lib/base/compiler.h"
 
+#ifndef UFFD_USER_MODE_ONLY
+#define UFFD_USER_MODE_ONLY 1 /* 5.11 */
+#endif
+#ifndef UFFD_FEATURE_WP_ASYNC
+#define UFFD_FEATURE_WP_ASYNC (1 << 15) /* 6.7 */
+#endif
 #ifndef UFFD_FEATURE_MOVE
 #define UFFD_FEATURE_MOVE (1 << 16) /* 6.8 */
 #endif
@@ -27,6 +33,14 @@ int uffd_register(int fd, unsigned long start, unsigned long end, bool wp);
 /* A private mapping of shared memory: for pages missing in its file, for pages that are
  * there and not mapped yet, and for write-protection. */
 int uffd_register_file(int fd, unsigned long start, unsigned long end);
+/*
+ * One that raises no events: what it write-protects becomes writable at the first write,
+ * and pagemap_written() tells which pages those are. Needs no privilege. -EINVAL before
+ * 6.7.
+ */
+int uffd_open_async(void);
+/* Any memory but special one; all its pages count as written until uffd_protect(). */
+int uffd_register_async(int fd, unsigned long start, unsigned long end);
 int uffd_unregister(int fd, unsigned long start, unsigned long end);
 /*
  * Install zero pages over [start, end) and wake who waits there. Stops at the first page

@@ -29,6 +29,8 @@ void check_userfaultfd(struct check *c);
 int check_uffd_open(void);
 /* check_cow.c: copy-on-write by the library. After check_userfaultfd(). */
 void check_cow(struct check *c);
+/* check_dirty.c: writes to shared files. */
+void check_dirty(struct check *c);
 /* check_kernel.c: everything else of the kernel and of this process. */
 void check_kernel(struct check *c);
 

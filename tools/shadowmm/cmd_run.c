@@ -25,7 +25,7 @@ const char cmd_run_options[] =
 	"  --policy=own|track     page anonymous memory ourselves, or only follow it; "
 	"with\n"
 	"                         commas also shmem=own|kernel, "
-	"shared-file=own|track|kernel\n"
+	"shared-file=own|track|dirty|kernel\n"
 	"  --fault-around=N       pages brought in per fault: auto, off, or 1 to 512\n"
 	"  --fault-tasks=N        tasks that answer faults: auto, or 1 to 4\n"
 	"  --pool=SIZE            hold SIZE bytes of zeroed pages ready: auto, off, or "
@@ -242,6 +242,7 @@ static bool is_policy(const char *word, size_t n)
 		"shmem=kernel",
 		"shared-file=own",
 		"shared-file=track",
+		"shared-file=dirty",
 		"shared-file=kernel",
 	};
 
@@ -259,8 +260,8 @@ static int set_policy(const char *value)
 		if (!is_policy(p, n))
 			return cli_usage(
 				"run: --policy: %s: unknown value: say own or track, "
-				"shmem=own or kernel, shared-file=own, track or kernel, "
-				"with commas between",
+				"shmem=own or kernel, shared-file=own, track, dirty or "
+				"kernel, with commas between",
 				value);
 		p += n;
 		if (!*p)

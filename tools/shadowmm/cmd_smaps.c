@@ -8,14 +8,19 @@
 
 #include "cli.h"
 
-const char cmd_smaps_options[] = "  --json   the reply of the process as it is\n\n"
+const char cmd_smaps_options[] = "  --dirty  track writes to shared mappings of files "
+				 "from now on\n"
+				 "  --json   the reply of the process as it is\n\n"
 				 "The lines are those of /proc/PID/smaps, but VmFlags is "
 				 "what the library believes;\n"
 				 "an area that is several in the kernel has their sums, "
 				 "one that is part of a larger\n"
 				 "one no numbers. Behind VmFlags follow Policy, Reason, "
 				 "Faults, Populated (pages) and\n"
-				 "Guesses: what of the area the library is not sure of.\n"
+				 "Guesses: what of the area the library is not sure of; "
+				 "and, once writes are\n"
+				 "tracked, Dirty: pages written to since msync(2), or "
+				 "since that began.\n"
 				 "Exits with 1 if no area contains ADDR.\n";
 
 #define VALUE_END 24 /* column; fs/proc/task_mmu.c, __show_smap() */
@@ -60,6 +65,8 @@ static void print_area(json_t *area)
 		printf("Reason:         %s\n", json_str(area, "reason"));
 	printf("Faults:         %8ld\n", json_num(area, "faults"));
 	printf("Populated:      %8ld\n", json_num(area, "populated"));
+	if (json_is_integer(json_object_get(area, "dirty")))
+		printf("Dirty:          %8ld\n", json_num(area, "dirty"));
 	if (json_array_size(json_object_get(area, "guesses")))
 		print_words("Guesses:       ", json_object_get(area, "guesses"));
 }
@@ -87,12 +94,13 @@ static int show(pid_t pid, const char *addr, json_t *reply, bool raw)
 
 int cmd_smaps(int argc, char **argv)
 {
-	int json = 0, status;
+	int dirty = 0, json = 0, status;
 	const struct option options[] = {
+		{ "dirty", no_argument, &dirty, 1 },
 		{ "json", no_argument, &json, 1 },
 		{ NULL, 0, NULL, 0 },
 	};
-	char command[32] = "smaps";
+	char command[48];
 	const char *text;
 	unsigned long addr;
 	json_t *reply;
@@ -103,8 +111,10 @@ int cmd_smaps(int argc, char **argv)
 	text = argv[optind + 1];
 	if (text && !cli_parse_addr(text, &addr))
 		return CLI_USAGE;
+	snprintf(command, sizeof(command), "smaps%s", dirty ? " dirty" : "");
 	if (text)
-		snprintf(command, sizeof(command), "smaps %lx", addr);
+		snprintf(command + strlen(command), sizeof(command) - strlen(command),
+			 " %lx", addr);
 	reply = ask_process(pid, command, json, &status);
 	if (reply)
 		status = show(pid, text, reply, json);

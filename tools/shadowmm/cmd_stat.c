@@ -188,6 +188,8 @@ static void print_stat(json_t *reply)
 		print_object("pool", json_object_get(reply, "pool"));
 	if (json_is_object(json_object_get(reply, "untouched")))
 		print_object("untouched", json_object_get(reply, "untouched"));
+	if (json_is_object(json_object_get(reply, "dirty")))
+		print_object("dirty", json_object_get(reply, "dirty"));
 	print_object("arena", json_object_get(reply, "arena"));
 	print_slab(json_object_get(reply, "slab"));
 }

@@ -16,6 +16,9 @@
 #ifndef UFFD_USER_MODE_ONLY /* 5.11 */
 #define UFFD_USER_MODE_ONLY 1
 #endif
+#ifndef UFFD_FEATURE_WP_ASYNC /* 6.7 */
+#define UFFD_FEATURE_WP_ASYNC (1 << 15)
+#endif
 
 /* UFFDIO_API feature bits: bit number, name, kernel */
 #define SMM_UFFD_FEATURES(X)                \
@@ -53,6 +56,7 @@ struct pm_scan_arg {
 	__u64 category_inverted, category_mask, category_anyof_mask, return_mask;
 };
 #define PAGEMAP_SCAN	_IOWR('f', 16, struct pm_scan_arg)
+#define PAGE_IS_WRITTEN (1 << 1)
 #define PAGE_IS_PRESENT (1 << 3)
 #define PAGE_IS_HUGE	(1 << 6)
 #endif
