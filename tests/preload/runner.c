@@ -489,6 +489,14 @@ static void compare(const char *program, const char *arg, unsigned int expect)
 		compare(#name, NULL, EXIT_ZERO);           \
 	}
 
+/* And with writes to shared files tracked from the beginning. */
+#define DIRTY(name)                                                \
+	Test(preload_dirty, name)                                  \
+	{                                                          \
+		setenv("SHADOWMM_POLICY", "shared-file=dirty", 1); \
+		compare(#name, NULL, EXIT_ZERO | LINES);           \
+	}
+
 /* And with several fault tasks from the start, also on one processor. */
 #define TEAM(name)                                       \
 	Test(preload_team, name)                         \
@@ -512,6 +520,10 @@ Test(preload_small, all_flags)
 {
 	setenv("SHADOWMM_MIN_OWN", "4096", 1);
 	compare("all_flags", NULL, EXIT_ZERO | LINES);
+}
+Test(preload, dirty_pages)
+{
+	compare("dirty_pages", NULL, EXIT_ZERO | LINES);
 }
 PROGRAM(api_either)
 PROGRAM(brk_heap)
@@ -679,6 +691,27 @@ SHMEM(spawn_kinds)
 SHMEM(thread_storm)
 SHMEM(uring)
 SHMEM(visible_state)
+
+DIRTY(all_flags)
+DIRTY(credentials)
+DIRTY(dirty_pages)
+DIRTY(errnos)
+DIRTY(exec_kinds)
+DIRTY(failed_halfway)
+DIRTY(file_random)
+DIRTY(fork_data)
+DIRTY(madvise_kinds)
+DIRTY(map_fixed)
+DIRTY(mprotect_kinds)
+DIRTY(mremap_kinds)
+DIRTY(namespaces)
+DIRTY(own_uffd)
+DIRTY(populate_lock)
+DIRTY(segv)
+DIRTY(shared_maps)
+DIRTY(spawn_kinds)
+DIRTY(visible_state)
+DIRTY(wait_kinds)
 
 TRAPPED(credentials)
 TRAPPED(errnos)
