@@ -82,6 +82,7 @@ void show_dirty(struct reply *r)
 	unsigned long areas = 0, pages = 0;
 	struct mm_struct *mm = r->c->env->mm;
 	struct vm_area_struct *vma;
+	struct vma_iter it;
 	int fd = tracking(r->c->env) ? pagemap_open_self() : -EACCES, token;
 
 	reply_printf(r, ",\"dirty\":");
@@ -90,11 +91,15 @@ void show_dirty(struct reply *r)
 		return;
 	}
 	token = mm_read_lock_engine(mm);
-	for (unsigned long p = 0; (vma = mm_next_tracked(mm, p, ~0UL)); p = vma->vm_end) {
-		long n = pagemap_written(fd, vma->vm_start, vma->vm_end, NULL, NULL);
+	vma_iter_init(&it, mm, 0);
+	vma_for_each (vma, &it) {
+		long n = 0;
 
-		areas++;
+		if (!(vma->vm_flags & VM_UFFD_TRACK))
+			continue;
+		n = pagemap_written(fd, vma->vm_start, vma->vm_end, NULL, NULL);
 		pages += n > 0 ? (unsigned long)n : 0;
+		areas++;
 	}
 	mm_read_unlock(mm, token);
 	sys_close(fd);

@@ -3,8 +3,8 @@
  * The system calls we want to see: one table, from which the lookup, the names and the
  * documentation's list are made.
  *
- * msync is here for the sake of its errors only; newer glibc issues it from a shared
- * cancellation stub, where it is not seen. It changes no mapping.
+ * msync changes no mapping, but makes pages clean (hook/dirty.c); newer glibc issues it
+ * from a shared cancellation stub, where it is not seen.
  */
 #ifndef SHADOWMM_HOOK_TABLE_H
 #define SHADOWMM_HOOK_TABLE_H

@@ -663,6 +663,34 @@ Test(cli, smaps_has_the_kernels_format)
 	EXPECT(r, 0, SMAPS_AREA, "");
 }
 
+#define DIRTY_AREA                                                               \
+	"{\"start\":\"00400000\",\"end\":\"00404000\",\"perms\":\"rw-s\","       \
+	"\"offset\":\"00000000\",\"dev\":\"00:00\",\"inode\":0,\"name\":\"/f\"," \
+	"\"policy\":\"track\",\"reason\":\"file\",\"faults\":0,\"populated\":0," \
+	"\"flags\":[],\"kernel\":null,\"guesses\":[],\"dirty\":"
+
+/* None is something else than not known. */
+Test(cli, smaps_of_dirty_pages)
+{
+	struct result r;
+
+	start("{\"pid\":1,\"blind\":false,\"dirty_since_ms\":5,\"areas\":[" DIRTY_AREA
+	      "0}]}\n");
+	r = tool("smaps", "--dirty", pid_text, "0x400123", NULL);
+	EXPECT(r, 0, "Dirty:                 0\n", "");
+}
+
+Test(cli, smaps_that_are_not_tracked)
+{
+	struct result r;
+
+	start("{\"pid\":1,\"blind\":false,\"dirty_since_ms\":null,\"areas\":[" DIRTY_AREA
+	      "null}]}\n");
+	r = tool("smaps", pid_text, NULL);
+	cr_expect(!holds(r.out, "Dirty:"), "%s", r.out);
+	EXPECT(r, 0, "Populated:", "");
+}
+
 Test(cli, smaps_of_a_hole)
 {
 	struct result r;
@@ -697,7 +725,9 @@ Test(cli, vma_above_everything)
 	"\"track\":{\"areas\":15,\"bytes\":8192}},"                                      \
 	"\"reason\":{\"file\":{\"areas\":15,\"bytes\":8192},"                            \
 	"\"huge\":{\"areas\":0,\"bytes\":0}},"                                           \
-	"\"counters\":{\"calls\":100,\"faults\":33},\"arena\":{\"total\":4096,\"free\":" \
+	"\"counters\":{\"calls\":100,\"faults\":33},"                                    \
+	"\"dirty\":{\"since_ms\":7,\"areas\":1,\"pages\":44},\"arena\":{\"total\":4096," \
+	"\"free\":"                                                                      \
 	"0},"                                                                            \
 	"\"slab\":[{\"name\":\"vma\",\"size\":96,\"active\":1,\"free\":2,\"pages\":3}]}" \
 	"\n"
@@ -716,6 +746,7 @@ Test(cli, stat_for_people_and_programs)
 	cr_expect(holds(r.out, "  99                   00000001\n"), "%s", r.out);
 	cr_expect(holds(r.out, "1.0M"), "%s", r.out);
 	cr_expect(!holds(r.out, "huge"), "%s", r.out);
+	cr_expect(holds(r.out, "  pages          44\n"), "%s", r.out);
 	EXPECT(r, 0, "  faults         33\n", "");
 	r = tool("stat", "--json", pid_text, NULL);
 	cr_expect_str_eq(r.out, STAT);

@@ -555,6 +555,97 @@ Test(ctl, smaps_has_the_kernels_numbers)
 	munmap(p, 8 * PAGE_SIZE);
 }
 
+/* --- smaps dirty -------------------------------------------------------------------- */
+
+static struct engine engine;
+
+/* In the server's process. */
+static int dirty_begins(struct engine *e)
+{
+	e->dirty.begun = 1;
+	return 0;
+}
+
+static int dirty_fails(struct engine *e)
+{
+	e->dirty.why = "out of ink";
+	return -ENOTTY;
+}
+
+static void expect_no_tracking(int fd, const char *why)
+{
+	json_t *reply = ask(fd, "smaps dirty");
+
+	cr_expect(strstr(text(reply, "error"), why), "%s", text(reply, "error"));
+	json_decref(reply);
+	reply = ask(fd, "smaps");
+	cr_expect(json_is_null(json_object_get(reply, "dirty_since_ms")));
+	json_decref(reply);
+	reply = ask(fd, "stat");
+	cr_expect(json_is_null(json_object_get(reply, "dirty")));
+	json_decref(reply);
+	close(fd);
+}
+
+Test(ctl, writes_cannot_be_tracked_without_an_engine)
+{
+	fixture_serve(&f, getuid());
+	expect_no_tracking(greeted(), "no engine");
+}
+
+Test(ctl, writes_are_not_tracked_if_the_user_says_so)
+{
+	engine.opt.shared_file = SHARED_FILE_KERNEL;
+	f.env.engine = &engine;
+	f.env.dirty_begin = dirty_begins;
+	fixture_serve(&f, getuid());
+	expect_no_tracking(greeted(), "--policy");
+}
+
+Test(ctl, writes_cannot_be_tracked_by_this_kernel)
+{
+	f.env.engine = &engine;
+	f.env.dirty_begin = dirty_fails;
+	fixture_serve(&f, getuid());
+	expect_no_tracking(greeted(), "out of ink");
+}
+
+/* The kernel knows that the area is not, of which the model says that it is tracked. */
+Test(ctl, writes_are_tracked_when_somebody_asks)
+{
+	char *p = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	unsigned long start = (unsigned long)p;
+	json_t *reply, *dirty;
+	char command[64];
+	int fd;
+
+	f.env.engine = &engine;
+	f.env.dirty_begin = dirty_begins;
+	fake_add(0x10000, 0x20000, RW | VM_SHARED, "/a");
+	fake_add(start, start + PAGE_SIZE, RW | VM_SHARED | VM_UFFD_TRACK | VM_UFFD_WP,
+		 "/b");
+	fixture_serve(&f, getuid());
+	fd = greeted();
+	reply = ask(fd, "smaps");
+	cr_expect(json_is_null(json_object_get(reply, "dirty_since_ms")),
+		  "not asked yet");
+	json_decref(reply);
+	snprintf(command, sizeof(command), "smaps dirty %lx", start);
+	reply = ask(fd, command);
+	cr_expect(json_is_integer(json_object_get(reply, "dirty_since_ms")));
+	cr_expect_eq(json_array_size(json_object_get(reply, "areas")), 1);
+	cr_expect(json_is_null(json_object_get(
+		json_array_get(json_object_get(reply, "areas"), 0), "dirty")));
+	json_decref(reply);
+	reply = ask(fd, "stat");
+	dirty = json_object_get(reply, "dirty");
+	cr_expect_eq(number(dirty, "areas"), 1);
+	cr_expect_eq(number(dirty, "pages"), 0);
+	json_decref(reply);
+	close(fd);
+}
+
 Test(ctl, long_names_survive)
 {
 	char name[4096];
