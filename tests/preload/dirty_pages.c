@@ -258,6 +258,7 @@ static void moved(void)
 	/* One page of three areas, where several may be moved at once (6.17). */
 	CHECK(mprotect(map + 5 * PAGE, PAGE, PROT_READ) == 0);
 	p = mremap(map, LEN, LEN, MREMAP_MAYMOVE | MREMAP_FIXED, room + LEN);
+	printf("several areas: %s\n", p == MAP_FAILED ? strerror(errno) : "moved");
 	if (p != MAP_FAILED)
 		map = p;
 	expect("moved in pieces");
