@@ -426,7 +426,8 @@ static void full(void)
 	printf("room: %s\n", touch(p + LEN - PAGE, true));
 	fill(p, LEN, 6);
 	CHECK(matches(p, LEN, 6));
-	CHECK(close(fd) == 0 && close(filler) == 0 && munmap(p, LEN) == 0);
+	/* Mapped to the end, so that the library's picture of it is looked at. */
+	CHECK(close(fd) == 0 && close(filler) == 0);
 	CHECK(umount2(dir, MNT_DETACH) == 0 && rmdir(dir) == 0);
 }
 
