@@ -238,6 +238,7 @@ static void adopt_split(struct mm_verify *v, struct vm_area_struct *vma,
 	txn_commit(&t);
 }
 
+/* The same file by another name: what is known of the descriptor holds. */
 static void adopt_file(struct mm_verify *v, struct vm_area_struct *vma,
 		       const struct area_desc *kernel)
 {
@@ -248,6 +249,10 @@ static void adopt_file(struct mm_verify *v, struct vm_area_struct *vma,
 		return;
 	vma = vma_edit(&t, vma);
 	file = import_file(&t, kernel);
+	if (file && file->refs == 1) {
+		file->mode = vma->vm_file->mode;
+		file->mode_known = vma->vm_file->mode_known;
+	}
 	if (file) {
 		vma_file_put(t.mm, vma->vm_file);
 		vma->vm_file = file;

@@ -216,6 +216,27 @@ Test(shmem, never_copied)
 	cr_expect_neq(handle_wp_fault(mm, AT(1), &cow, &cp), COW_WINDOW);
 }
 
+/* Renamed, unlinked: maps shows another name. */
+Test(shmem, renamed)
+{
+	const struct area_desc d = { .start = AT(0),
+				     .end = AT(8),
+				     .vm_flags = VM_READ | VM_WRITE | VM_SHARED,
+				     .minor = 1,
+				     .ino = 5,
+				     .name = "/y" };
+	struct mm_verify v;
+
+	map_file(FILE_SHMEM, RW, 0);
+	cr_assert_eq(mm_prepare(mm, 0, ~0UL), 0);
+	mm_verify_begin(&v, mm);
+	mm_verify_area(&v, &d);
+	mm_verify_end(&v);
+	cr_expect_eq(v.differences, 0);
+	cr_expect_str_eq(find_vma(mm, AT(0))->vm_file->name, "/y");
+	cr_expect(vma_is_shmem(find_vma(mm, AT(0))));
+}
+
 /* --- no room ----------------------------------------------------------------------- */
 
 static unsigned long differences;
