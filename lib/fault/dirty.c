@@ -30,14 +30,16 @@ static u64 now_ns(void)
 	return (u64)t.tv_sec * 1000000000 + (u64)t.tv_nsec;
 }
 
-/* PAGEMAP_SCAN is as old as what makes the descriptor, but /proc may not be ours. */
+/* PAGEMAP_SCAN is as old as what makes the descriptor, but /proc may not be ours. Asked
+ * about a page of our own. */
 static int try_pagemap(struct engine *e)
 {
+	unsigned long page = (unsigned long)&held & PAGE_MASK, any;
 	int fd = pagemap_open_self();
 	long ret = fd;
 
 	if (fd >= 0) {
-		ret = pagemap_written(fd, 0, 0, NULL, NULL);
+		ret = pagemap_next_present(fd, page, page + PAGE_SIZE, &any);
 		sys_close(fd);
 	}
 	if (ret < 0)

@@ -76,10 +76,18 @@ static int install_zero_pages(struct engine *e, unsigned long start, unsigned lo
 	return done ? 0 : ret;
 }
 
+/* Of shared memory: another was faster, the area has changed, or its file, or changes. */
+static bool is_passing(int ret)
+{
+	return ret == -EEXIST || ret == -ENOENT || ret == -EFAULT || ret == -EAGAIN ||
+	       ret == -ESRCH;
+}
+
 /*
- * No memory, or no room in the file system (the kernel does not say which): the whole
- * area, which so stays one for the kernel, is the kernel's, and it raises the SIGBUS. The
- * model's flags stay as they are, since we have no lock; that is what shmem_lost says.
+ * No memory, or no room in the file system (the kernel does not say which), or it makes
+ * no pages for us: the whole area, which so stays one for the kernel, is the kernel's,
+ * and it raises the SIGBUS. The model's flags stay as they are, since we have no lock;
+ * that is what shmem_lost says.
  */
 static void shmem_leave(struct engine *e, const struct fault_plan *plan)
 {
@@ -100,7 +108,7 @@ static void answer_page(struct engine *e, unsigned long page,
 {
 	int ret = install_zero_pages(e, page, page + PAGE_SIZE, plan);
 
-	if (ret == -ENOMEM && plan && plan->shmem)
+	if (ret && plan && plan->shmem && !is_passing(ret))
 		shmem_leave(e, plan);
 	else if (ret == -ENOMEM)
 		uffd_unregister(e->uffd, page, page + PAGE_SIZE);

@@ -55,6 +55,8 @@ void become_nobody(void);
 void no_device(void); /* an empty /dev, in a mount namespace of its own */
 /* Calls of number @nr get the seccomp action @action. */
 void filter_call(int nr, unsigned int action);
+/* ioctl(2) with @command does. */
+void filter_ioctl(unsigned int command, unsigned int action);
 
 int count_lines(const char *text);
 /* Lines of the verify file @path; fails the test if one has differences. */

@@ -35,8 +35,8 @@ static struct capture plain, under;
 
 static void setup(void)
 {
-	static const char *const names[] = { "first_touch", "map_fixed", "fork_data",
-					     "looked_at", NULL };
+	static const char *const names[] = { "first_touch", "map_fixed",   "fork_data",
+					     "looked_at",   "shared_maps", NULL };
 
 	if (geteuid())
 		cr_skip_test("needs root");
@@ -290,6 +290,68 @@ Test(fallbacks, userfaultfd_refused)
 {
 	same_output(uffd_eperm, NULL);
 	mode_is(uffd_eperm, NULL, "track", NO_UFFD);
+}
+
+/* --- shared memory and shared files ------------------------------------------------- */
+
+#define UFFDIO_ZEROPAGE_CMD 0xc020aa04U
+#define PAGEMAP_SCAN_CMD    0xc0606610U
+
+static void no_zero_pages(void)
+{
+	filter_ioctl(UFFDIO_ZEROPAGE_CMD, EPERM_ACTION);
+}
+
+/* Then the kernel makes the pages after all. */
+Test(fallbacks, no_pages_for_shared_memory)
+{
+	same_one("shared_maps", no_zero_pages, "SHADOWMM_POLICY=shmem=own");
+}
+
+static void call_eperm(void)
+{
+	filter_call(SYS_userfaultfd, EPERM_ACTION); /* not the device */
+}
+
+static void no_scan(void)
+{
+	filter_ioctl(PAGEMAP_SCAN_CMD, SECCOMP_RET_ERRNO | ENOTTY);
+}
+
+/* Who asks is told why, and the program goes on. */
+static void no_tracking(void (*before)(void), const char *env, const char *why)
+{
+	const struct how how = { .before = before, .env = { "SHADOWMM_QUIET=1", env } };
+	const struct how ask = { .plain = true };
+	const char *argv[] = { scratch_path("looked_at"), NULL };
+	char pid[16];
+	const char *smaps[] = { scratch_path("shadowmm"), "smaps", "--dirty", pid, NULL };
+	struct live l;
+
+	live_start(&l, &how, argv);
+	live_command(&l, 0, "ready");
+	live_engine_up(&l);
+	snprintf(pid, sizeof(pid), "%d", (int)l.pid);
+	capture(&under, &ask, smaps);
+	cr_expect(WIFEXITED(under.status) && WEXITSTATUS(under.status) == 1, "%#x",
+		  under.status);
+	cr_expect(strstr(under.err, why), "no %s in %s", why, under.err);
+	live_command(&l, 'n', "new memory");
+	cr_expect(live_end(&l) == 0);
+}
+
+Test(fallbacks, writes_not_tracked)
+{
+	no_tracking(NULL, "SHADOWMM_POLICY=shared-file=kernel", "--policy");
+	no_tracking(NULL, "SHADOWMM_POLICY=track", "no engine");
+	no_tracking(call_eperm, NULL, "userfaultfd is not available");
+	no_tracking(no_scan, NULL, "pagemap");
+}
+
+Test(fallbacks, writes_not_tracked_from_the_beginning)
+{
+	same_one("shared_maps", call_eperm, "SHADOWMM_POLICY=shared-file=dirty");
+	same_one("shared_maps", no_scan, "SHADOWMM_POLICY=shared-file=dirty");
 }
 
 static void uffd_kills_thread(void)
