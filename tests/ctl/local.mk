@@ -8,14 +8,14 @@ check_PROGRAMS += tests/ctl/test_server tests/ctl/test_cli tests/ctl/static_true
 TESTS += tests/ctl/test_server tests/ctl/test_cli
 endif
 
-tests_ctl_test_server_SOURCES = tests/ctl/test_server.c tests/ctl/fixture.c \
+tests_ctl_test_server_SOURCES = tests/ctl/test_server.c tests/ctl/test_dirty.c tests/ctl/fixture.c \
 	tests/ctl/fixture.h tests/ctl/fake_mm.c tests/ctl/fake_mm.h lib/mm/anon_vma.c lib/mm/page.c $(CTL_SOURCES) \
 	$(BASE_SOURCES) $(lib_sys_libsys_la_SOURCES)
 tests_ctl_test_server_CPPFLAGS = $(CTL_TEST_CPPFLAGS)
 tests_ctl_test_server_CFLAGS = $(CTL_TEST_CFLAGS)
 tests_ctl_test_server_LDADD = $(CRITERION_LIBS) $(JANSSON_LIBS)
 
-tests_ctl_test_cli_SOURCES = tests/ctl/test_cli.c tests/ctl/test_ps.c tests/ctl/canned.c tests/ctl/canned.h
+tests_ctl_test_cli_SOURCES = tests/ctl/test_cli.c tests/ctl/test_ps.c tests/ctl/test_cli_dirty.c tests/ctl/canned.c tests/ctl/canned.h
 tests_ctl_test_cli_CPPFLAGS = $(AM_CPPFLAGS)
 tests_ctl_test_cli_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS) $(JANSSON_CFLAGS)
 tests_ctl_test_cli_LDADD = $(CRITERION_LIBS) $(JANSSON_LIBS)

@@ -663,34 +663,6 @@ Test(cli, smaps_has_the_kernels_format)
 	EXPECT(r, 0, SMAPS_AREA, "");
 }
 
-#define DIRTY_AREA                                                               \
-	"{\"start\":\"00400000\",\"end\":\"00404000\",\"perms\":\"rw-s\","       \
-	"\"offset\":\"00000000\",\"dev\":\"00:00\",\"inode\":0,\"name\":\"/f\"," \
-	"\"policy\":\"track\",\"reason\":\"file\",\"faults\":0,\"populated\":0," \
-	"\"flags\":[],\"kernel\":null,\"guesses\":[],\"dirty\":"
-
-/* None is something else than not known. */
-Test(cli, smaps_of_dirty_pages)
-{
-	struct result r;
-
-	start("{\"pid\":1,\"blind\":false,\"dirty_since_ms\":5,\"areas\":[" DIRTY_AREA
-	      "0}]}\n");
-	r = tool("smaps", "--dirty", pid_text, "0x400123", NULL);
-	EXPECT(r, 0, "Dirty:                 0\n", "");
-}
-
-Test(cli, smaps_that_are_not_tracked)
-{
-	struct result r;
-
-	start("{\"pid\":1,\"blind\":false,\"dirty_since_ms\":null,\"areas\":[" DIRTY_AREA
-	      "null}]}\n");
-	r = tool("smaps", pid_text, NULL);
-	cr_expect(!holds(r.out, "Dirty:"), "%s", r.out);
-	EXPECT(r, 0, "Populated:", "");
-}
-
 Test(cli, smaps_of_a_hole)
 {
 	struct result r;

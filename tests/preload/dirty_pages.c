@@ -268,6 +268,24 @@ static void moved(void)
 	sync_all();
 }
 
+#define HELD_RUNS 256 /* lib/fault/dirty.c */
+
+/* What there is no room to remember counts as dirty up to the last page that is. */
+static void moved_in_many_runs(void)
+{
+	char *room = anon_with(LEN, PROT_NONE, 0);
+	const unsigned int last = 2 * (HELD_RUNS - 1), runs = HELD_RUNS + 44;
+
+	for (unsigned int i = 0; i < runs; i++)
+		write_page(2 * i);
+	expect("many runs");
+	map = mremap(map, LEN, LEN, MREMAP_MAYMOVE | MREMAP_FIXED, room);
+	CHECK(map == room);
+	memset(dirty + last, true, 2 * (runs - 1) - last + 1);
+	expect("many runs, moved");
+	sync_all();
+}
+
 static void grown(void)
 {
 	char *p;
@@ -461,6 +479,7 @@ int main(int argc, char **argv)
 	dropped();
 	protected();
 	moved();
+	moved_in_many_runs();
 	grown();
 	cut();
 	other_areas();
