@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 
 #define PAGES 2048U /* some whole page tables */
@@ -178,10 +179,15 @@ static void by_calls(void)
 {
 	int zero = open("/dev/zero", O_RDONLY);
 	char byte = 1;
+	struct iovec from = { &byte, 1 }, to = { map + 600 * PAGE, 1 };
 
 	CHECK(zero >= 0 && read(zero, map + 300 * PAGE + 5, 2 * PAGE) == 2 * PAGE);
 	memset(dirty + 300, true, 3);
 	expect("read()");
+	/* By way of the page, not of its address. */
+	CHECK(process_vm_writev(getpid(), &from, 1, &to, 1, 0) == 1);
+	dirty[600] = true;
+	expect("process_vm_writev()");
 	/* Not by this mapping. */
 	CHECK(pwrite(fd, &byte, 1, 400 * PAGE) == 1 && map[400 * PAGE] == 1);
 	expect("pwrite()");
@@ -211,6 +217,39 @@ static void by_threads(void)
 		write_page(i);
 	CHECK(pthread_join(thread, NULL) == 0);
 	expect("two threads");
+	sync_all();
+}
+
+static unsigned int progress;
+
+static void *write_in_order(void *arg)
+{
+	(void)arg;
+	for (unsigned int i = 0; i < PAGES; i++) {
+		map[i * PAGE]++;
+		__atomic_store_n(&progress, i + 1, __ATOMIC_SEQ_CST);
+	}
+	return NULL;
+}
+
+/* What is written during msync() may count or not; what is after it does. */
+static void synced_meanwhile(void)
+{
+	unsigned int before, after;
+	pthread_t thread;
+	long n;
+
+	progress = 0;
+	CHECK(pthread_create(&thread, NULL, write_in_order, NULL) == 0);
+	do {
+		before = __atomic_load_n(&progress, __ATOMIC_SEQ_CST);
+		CHECK(msync(map, LEN, MS_SYNC) == 0);
+		after = __atomic_load_n(&progress, __ATOMIC_SEQ_CST);
+	} while (after < PAGES / 2);
+	CHECK(pthread_join(thread, NULL) == 0);
+	n = server < 0 ? (long)(PAGES - after) : dirty_pages(map, LEN);
+	if (n < (long)(PAGES - after) || n > (long)(PAGES - before))
+		printf("msync() between pages %u and %u: %ld dirty\n", before, after, n);
 	sync_all();
 }
 
@@ -476,6 +515,7 @@ int main(int argc, char **argv)
 	by_instructions();
 	by_calls();
 	by_threads();
+	synced_meanwhile();
 	dropped();
 	protected();
 	moved();
