@@ -44,8 +44,9 @@
 #define VM_DROPPABLE	(1UL << 40)
 #define VM_UFFD_MINOR	(1UL << 41)
 #define VM_SEALED	(1UL << 42)
-#define VM_UFFD_TRACK	(1UL << 61) /* ours: writes to it are tracked, so VM_UFFD_WP, too \
-				     */
+#define VM_UFFD_TRACK                                                     \
+	(1UL << 61) /* ours: writes to it are tracked, so VM_UFFD_WP, too \
+		     */
 #define VM_UFFD_OTHER	(1UL << 62) /* ours: the program registered it itself */
 
 #define VM_LOCKED_MASK	(VM_LOCKED | VM_LOCKONFAULT)
