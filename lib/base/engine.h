@@ -63,7 +63,8 @@ enum engine_op {
 	ENGINE_FILE_BACK,  /* areas of files in [start, end) are the kernel's, @reason */
 	ENGINE_FILE_DROP,  /* and show the file, without what was written to it */
 	ENGINE_FILE_CLEAN, /* end what belongs to areas of files that have gone */
-	ENGINE_FORKED,	   /* look at cow.forks; nobody waits for the answer */
+	ENGINE_FILE_POPULATE, /* areas of files in [start, end) will be read soon */
+	ENGINE_FORKED,	      /* look at cow.forks; nobody waits for the answer */
 };
 
 #define ENGINE_MAX_GROUPS 64
@@ -132,6 +133,9 @@ struct mm_birth {
 
 #define FAULT_TASKS_MAX	     4
 
+/* And the populate task (lib/fault/populate.c), the last one. */
+#define FAULT_WORK_MAX (FAULT_TASKS_MAX + 1)
+
 /* What one fault task says of itself; on a cache line that only it writes often. */
 struct fault_work {
 	u32 seq; /* odd while it answers an event; counts events twice */
@@ -174,7 +178,7 @@ struct engine {
 	int uffd, owner_pidfd, wake_fd;
 	u64 uffd_features;
 
-	struct fault_work fault[FAULT_TASKS_MAX];
+	struct fault_work fault[FAULT_WORK_MAX];
 	/*
 	 * The sum of fault[].seq when a hook took mmap_lock (fault_seq_sum()). An
 	 * installation that comes too late for its area may meet a newer one at the same
@@ -210,6 +214,7 @@ struct engine {
 	char stack_pool[ENGINE_STACK_POOL] __attribute__((aligned(64)));
 	char stack_cow[ENGINE_STACK_COW] __attribute__((aligned(64)));
 	char stack_lease[ENGINE_STACK_LEASE] __attribute__((aligned(64)));
+	char stack_populate[ENGINE_STACK_POOL] __attribute__((aligned(64)));
 
 	struct cow_sampling sampling; /* last: large, and mostly never touched */
 };
@@ -219,7 +224,7 @@ static inline u32 fault_seq_sum(const struct engine *e)
 {
 	u32 sum = 0;
 
-	for (int i = 0; i < FAULT_TASKS_MAX; i++)
+	for (int i = 0; i < FAULT_WORK_MAX; i++)
 		sum += __atomic_load_n(&e->fault[i].seq, __ATOMIC_SEQ_CST);
 	return sum;
 }
@@ -229,7 +234,7 @@ static inline bool fault_work_busy(const struct engine *e)
 {
 	bool busy = false;
 
-	for (int i = 0; i < FAULT_TASKS_MAX; i++)
+	for (int i = 0; i < FAULT_WORK_MAX; i++)
 		busy |= __atomic_load_n(&e->fault[i].seq, __ATOMIC_SEQ_CST) & 1;
 	return busy;
 }

@@ -6,6 +6,7 @@
  *	filemap.c    a fault: fill frames from the file, map them
  *	mapping.c    a file becomes ours: lease, frames, index; and its end
  *	file_area.c  an area becomes ours, and the kernel's again
+ *	populate.c   the task that brings in what the program says it will need
  *	lease.c	     the task that waits for somebody who wants to write to a file
  *
  * F1. Frames are filled, and mapped, only while we hold a lease and outside of
@@ -26,6 +27,9 @@
  * mm_read_lock(). */
 void filemap_fault(struct engine *e, unsigned long page, bool minor,
 		   const struct file_plan *plan);
+/* Fill the window of @plan and map it. No faulter is woken; what cannot be done is left.
+ * Caller is inside mm_read_lock(). */
+void filemap_populate(struct engine *e, const struct file_plan *plan);
 /* Nothing may be installed at @page now; who waits there will be woken. */
 bool file_is_leaving(const struct engine *e, unsigned long page);
 
@@ -70,6 +74,12 @@ void file_drop(struct engine *e, unsigned long start, unsigned long end);
 void file_wait_for_tasks(const struct engine *e);
 /* Hosts that lost their last area: end what belongs to them. */
 void file_clean(struct engine *e);
+
+/* --- populate.c --------------------------------------------------------------------- */
+
+/* Areas of files in [start, end) will be read soon (MADV_WILLNEED). Does not wait for
+ * that. 0 or -errno: nobody will do it. The service task. */
+long populate_later(struct engine *e, unsigned long start, unsigned long end);
 
 /* --- lease.c ----------------------------------------------------------------------- */
 

@@ -267,6 +267,8 @@ static long serve(struct engine *e)
 	case ENGINE_FILE_CLEAN:
 		file_clean(e);
 		return 0;
+	case ENGINE_FILE_POPULATE:
+		return populate_later(e, start, end);
 	case ENGINE_FORKED:
 		return 0; /* service_task() looks at cow.forks after every request */
 	}

@@ -76,6 +76,15 @@ void file_dropped(unsigned long start, unsigned long end)
 	mmap_write_unlock();
 }
 
+void file_willneed(unsigned long start, unsigned long end)
+{
+	if (!READ_ONCE(smm.active) || !READ_ONCE(smm.mm.nr_hosts) || !engine_is_ours())
+		return;
+	if (mmap_write_lock(0, 0) && any_file(start, end))
+		engine_request(ENGINE_FILE_POPULATE, start, end, 0);
+	mmap_write_unlock();
+}
+
 /* Without /proc/self/pagemap nobody could tell any more what the program has written to.
  * Takes mmap_lock. */
 void file_undumpable(void)

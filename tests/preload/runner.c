@@ -590,6 +590,8 @@ HUGE(mremap_kinds)
 HUGE(own_uffd)
 HUGE(thread_storm)
 
+FILES(file_advice)
+FILES(file_back)
 FILES(file_lease)
 FILES(file_random)
 FILES_ARG(file_share, "file_share", NULL, EXIT_ZERO | LINES | SOCKET)
