@@ -490,6 +490,10 @@ Test(preload_small, all_flags)
 	setenv("SHADOWMM_MIN_OWN", "4096", 1);
 	compare("all_flags", NULL, EXIT_ZERO | LINES);
 }
+Test(preload, rss_kinds)
+{
+	compare("rss_kinds", NULL, EXIT_ZERO | LINES);
+}
 PROGRAM(api_either)
 PROGRAM(brk_heap)
 PROGRAM(credentials)
@@ -591,6 +595,7 @@ HUGE(own_uffd)
 HUGE(thread_storm)
 
 FILES(file_advice)
+FILES(rss_kinds)
 FILES(file_back)
 FILES(file_lease)
 FILES(file_random)

@@ -260,6 +260,7 @@ def environment(runtime_dir, extra=None):
             del env[name]
     env.setdefault("SHADOWMM_START", "now")
     env.update(LC_ALL="C", TZ="UTC", SHADOWMM_QUIET="1", XDG_RUNTIME_DIR=str(runtime_dir))
+    env["SMM_CLI"] = str(CLI)
     # A version manager's python3 is a shell script that looks for the real one.
     env["PATH"] = os.path.dirname(os.path.realpath(sys.executable)) + ":" + env["PATH"]
     env.update(extra or {})
