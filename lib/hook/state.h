@@ -192,6 +192,7 @@ bool ioctl_is_uffd(unsigned long command);
 /* This MADV_* changes areas, not only pages. */
 bool advice_changes_areas(int advice);
 long hook_ioctl(unsigned long *a);
+long hook_uring_register(long nr, unsigned long *a);
 long hook_exec(long nr, unsigned long *a);
 long hook_creds(long nr, unsigned long *a);
 long hook_seccomp(unsigned long *a);
