@@ -600,6 +600,57 @@ void file_leave(struct engine *e, struct address_space *m)
 	file_clean(e);
 }
 
+/* --- fork ------------------------------------------------------------------------- */
+
+static const struct vm_area_struct *area_of(const struct engine *e, unsigned long start,
+					    const struct address_space *m)
+{
+	const struct vm_area_struct *vma;
+
+	while ((vma = mm_next_file(e->mm, start, ~0UL)) &&
+	       vma->vm_file->host->mapping != m)
+		start = vma->vm_end;
+	return vma;
+}
+
+/* Where it cannot be registered nobody would fill the frames. */
+static bool register_areas(struct engine *e, const struct address_space *m)
+{
+	const struct vm_area_struct *vma;
+	unsigned long start, end = 0;
+
+	while ((vma = area_of(e, end, m))) {
+		start = vma->vm_start;
+		end = vma->vm_end;
+		if (vma->policy != POLICY_OWN || register_range(e, start, end))
+			return false;
+		stat_inc(e->stat->files_kept);
+	}
+	return true;
+}
+
+static void inherit(struct engine *e, struct address_space *m)
+{
+	const struct vm_area_struct *vma = area_of(e, 0, m);
+
+	if (!vma)
+		return;
+	/* It is the parent's, and the areas hold it as long as they are there. */
+	if (possible(e) && mapping_inherit(e, m, vma->vm_file) && register_areas(e, m))
+		return;
+	__atomic_store_n(&m->state, MAPPING_LEAVING, __ATOMIC_SEQ_CST);
+	give_back(e, 0, ~0UL & PAGE_MASK, m, false, TRACK_FILE_LEFT);
+}
+
+void file_inherit(struct engine *e)
+{
+	struct list_head *pos;
+
+	list_for_each (pos, &e->mm->mappings)
+		inherit(e, list_entry(pos, struct address_space, list));
+	file_clean(e);
+}
+
 /* --- what is left over ------------------------------------------------------------- */
 
 void file_clean(struct engine *e)

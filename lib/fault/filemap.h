@@ -11,6 +11,9 @@
  *
  * F1. Frames are filled, and mapped, only while we hold a lease and outside of
  *     [leaving_start, leaving_end).
+ *     A fork child has its own lease, taken before anything can run in it; what its
+ *     parent's engine had is taken over only if the file is as old as C4 of page_cache.h
+ *     asks for, so that its times tell of every write before the lease.
  * F2. Who gives an area back sets that range, waits until no fault task is at work that
  *     may not have seen it, write-protects the area, so that no page becomes private any
  *     more, and only then looks which ones are.
@@ -49,6 +52,10 @@ struct address_space *mapping_open(struct engine *e, const struct file_wanted *w
 				   const struct file_name *file,
 				   enum track_reason *reason);
 void file_name_of(const struct vma_file *file, struct file_name *name);
+/* In a fork child: descriptors and a lease of its own for @m, whose areas show @frames.
+ * False: the file may have changed, or its parent's engine has gone. */
+bool mapping_inherit(struct engine *e, struct address_space *m,
+		     const struct vma_file *frames);
 /* If nobody refers to it: give the lease back and close everything. */
 void mapping_end(struct engine *e, struct address_space *mapping);
 /* The program was killed: nobody is to find what it shared. The control task. */
@@ -72,6 +79,9 @@ void file_leave(struct engine *e, struct address_space *mapping);
 void file_drop(struct engine *e, unsigned long start, unsigned long end);
 /* Each fault task has answered the event that it was at, if any. */
 void file_wait_for_tasks(const struct engine *e);
+/* In a fork child: the areas that its parent had stay ours, if they can; the others are
+ * given back. */
+void file_inherit(struct engine *e);
 /* Hosts that lost their last area: end what belongs to them. */
 void file_clean(struct engine *e);
 

@@ -97,14 +97,9 @@ void file_undumpable(void)
 	mmap_write_unlock();
 }
 
-/* A fork child, before its engine: nothing is registered, nobody else runs. */
-void file_forked(void)
+/* Without an engine, or with one that does not page: nothing is registered. */
+static void back_without_engine(struct engine *e)
 {
-	struct engine *e = &smm.engine;
-
-	e->files = (struct file_state){ .leaving_start = ~0UL };
-	if (!any_file(0, ~0UL) && list_empty(&smm.mm.orphans))
-		return;
 	e->request.op = ENGINE_FILE_BACK;
 	e->request.start = 0;
 	e->request.end = ~0UL & PAGE_MASK;
@@ -112,4 +107,16 @@ void file_forked(void)
 	if (!run_aside(e->stack_service + sizeof(e->stack_service),
 		       smm.serve_without_engine, e))
 		smm.serve_without_engine(e);
+}
+
+/* A fork child: nothing is registered, nobody else runs. */
+void file_forked(void)
+{
+	struct engine *e = &smm.engine;
+
+	if (!any_file(0, ~0UL) && list_empty(&smm.mm.orphans))
+		return;
+	if (smm.mm.blind ||
+	    engine_request(ENGINE_FILE_INHERIT, 0, ~0UL & PAGE_MASK, 0) == -ESRCH)
+		back_without_engine(e);
 }

@@ -147,7 +147,8 @@ void file_dropped(unsigned long start, unsigned long end);
 void file_willneed(unsigned long start, unsigned long end);
 /* The process is about to become undumpable. Takes mmap_lock. */
 void file_undumpable(void);
-/* In a fork child, before its engine starts. Caller holds both locks. */
+/* In a fork child, after its engine was started and before anything else. Caller holds
+ * both locks. */
 void file_forked(void);
 
 /* There is no pool (a fork child). */
