@@ -63,6 +63,7 @@ enum engine_op {
 	ENGINE_FILE_BACK,  /* areas of files in [start, end) are the kernel's, @reason */
 	ENGINE_FILE_DROP,  /* and show the file, without what was written to it */
 	ENGINE_FILE_CLEAN, /* end what belongs to areas of files that have gone */
+	ENGINE_FILE_UNLINK,   /* nobody is to find what we share any more */
 	ENGINE_FILE_INHERIT,  /* of a fork child: those that its parent had stay ours */
 	ENGINE_FILE_POPULATE, /* areas of files in [start, end) will be read soon */
 	ENGINE_FORKED,	      /* look at cow.forks; nobody waits for the answer */

@@ -58,7 +58,8 @@ bool mapping_inherit(struct engine *e, struct address_space *m,
 		     const struct vma_file *frames);
 /* If nobody refers to it: give the lease back and close everything. */
 void mapping_end(struct engine *e, struct address_space *mapping);
-/* The program was killed: nobody is to find what it shared. The control task. */
+/* The program ends: nobody is to find what it shared. The service task; if the program
+ * was killed, the control task. */
 void mapping_unlink_all(const struct engine *e);
 /* A descriptor of the frames that no other mapping has, so that areas do not merge. */
 int mapping_frames(const struct address_space *mapping);

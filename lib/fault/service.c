@@ -267,6 +267,9 @@ static long serve(struct engine *e)
 	case ENGINE_FILE_CLEAN:
 		file_clean(e);
 		return 0;
+	case ENGINE_FILE_UNLINK:
+		mapping_unlink_all(e);
+		return 0;
 	case ENGINE_FILE_INHERIT:
 		file_inherit(e);
 		return 0;

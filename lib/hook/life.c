@@ -156,8 +156,12 @@ void engine_stop(void)
 	if (!e->ctl_pid)
 		return;
 	/* Who touches them afterwards is to find the file. */
-	if (smm.mm.nr_hosts && !smm.ending && engine_ready(e))
-		file_back(0, ~0UL & PAGE_MASK);
+	if (smm.mm.nr_hosts && engine_ready(e)) {
+		if (smm.ending)
+			engine_request(ENGINE_FILE_UNLINK, 0, 0, 0);
+		else
+			file_back(0, ~0UL & PAGE_MASK);
+	}
 	/* We may be killed ourselves before the end of this: then smm-ctl is gone, who
 	 * else would remove it. */
 	if (READ_ONCE(e->state) != ENGINE_STARTING)

@@ -211,6 +211,8 @@ static int report_socket(const char *path, const struct stat *st, int type,
 	(void)ftw;
 	if (S_ISSOCK(st->st_mode))
 		complain(socket_complaint, "socket left behind: %s\n", path);
+	if (S_ISLNK(st->st_mode) && strstr(path, "/cache-"))
+		complain(socket_complaint, "link left behind: %s\n", path);
 	return 0;
 }
 

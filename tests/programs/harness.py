@@ -322,6 +322,9 @@ def run(argv, *, under=False, timeout=60, cwd=None, env=None, prefix=(), verify=
             kill_descendants()
         if control_sockets(runtime):
             result.problems.append("sockets left behind: " + " ".join(control_sockets(runtime)))
+        links = [path.name for path in runtime.rglob("cache-*")]
+        if links:
+            result.problems.append("links left behind: " + " ".join(links))
         if our_shm() - shm_before:
             result.problems.append("left in /dev/shm: " + " ".join(our_shm() - shm_before))
         result.out = (top / "out").read_bytes()
