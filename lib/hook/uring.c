@@ -23,7 +23,8 @@
 #define REGISTER_MEM_REGION	34	   /* 6.13 */
 #define REGISTERED_RING		(1U << 31) /* 6.3: beside the others */
 
-#define RING_ENTRY		16UL /* struct io_uring_buf */
+#define BUFFERS_MAX		16384UL /* IORING_MAX_REG_BUFFERS */
+#define RING_ENTRY		16UL	/* struct io_uring_buf */
 
 struct rsrc_register {
 	u32 nr, flags;
@@ -63,6 +64,8 @@ static void back_iovecs(unsigned long addr, unsigned long n)
 {
 	struct iovec iov[8];
 
+	/* With more the kernel refuses the call. */
+	n = min(n, BUFFERS_MAX);
 	while (n) {
 		unsigned long some = min(n, ARRAY_SIZE(iov));
 
