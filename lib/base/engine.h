@@ -67,8 +67,11 @@ enum engine_op {
 	ENGINE_TRACK,	   /* writes to shared files in [start, end), from now on */
 	ENGINE_TRACK_ANEW, /* they have been written back: all are clean */
 	ENGINE_TRACK_HOLD, /* remember what is dirty: mremap() loses it */
-	ENGINE_TRACK_MOVED, /* that is at @start now */
-	ENGINE_FORKED,	    /* look at cow.forks; nobody waits for the answer */
+	ENGINE_TRACK_MOVED,   /* that is at @start now */
+	ENGINE_FILE_UNLINK,   /* nobody is to find what we share any more */
+	ENGINE_FILE_INHERIT,  /* of a fork child: those that its parent had stay ours */
+	ENGINE_FILE_POPULATE, /* areas of files in [start, end) will be read soon */
+	ENGINE_FORKED,	      /* look at cow.forks; nobody waits for the answer */
 };
 
 #define ENGINE_MAX_GROUPS 64
@@ -138,6 +141,9 @@ struct mm_birth {
 
 #define FAULT_TASKS_MAX	     4
 
+/* And the populate task (lib/fault/populate.c), the last one. */
+#define FAULT_WORK_MAX (FAULT_TASKS_MAX + 1)
+
 /* What one fault task says of itself; on a cache line that only it writes often. */
 struct fault_work {
 	u32 seq; /* odd while it answers an event; counts events twice */
@@ -168,6 +174,7 @@ struct engine {
 	u32 stopping;  /* hooks: the end of the engine is wanted */
 	int ctl_pid;   /* kernel, at clone; 0 none */
 	int fault_pid; /* kernel, at clone; 0 none */
+	int parent_fault; /* of a fork child: fault_pid of its parent's; hook */
 	int service_tid;
 	/* No engine until the process has grown; hooks. Read and, @said, written by
 	 * engines of its children (ctl/control.c). */
@@ -180,7 +187,7 @@ struct engine {
 	int uffd, owner_pidfd, wake_fd;
 	u64 uffd_features;
 
-	struct fault_work fault[FAULT_TASKS_MAX];
+	struct fault_work fault[FAULT_WORK_MAX];
 	/*
 	 * The sum of fault[].seq when a hook took mmap_lock (fault_seq_sum()). An
 	 * installation that comes too late for its area may meet a newer one at the same
@@ -217,6 +224,7 @@ struct engine {
 	char stack_pool[ENGINE_STACK_POOL] __attribute__((aligned(64)));
 	char stack_cow[ENGINE_STACK_COW] __attribute__((aligned(64)));
 	char stack_lease[ENGINE_STACK_LEASE] __attribute__((aligned(64)));
+	char stack_populate[ENGINE_STACK_POOL] __attribute__((aligned(64)));
 
 	struct cow_sampling sampling; /* last: large, and mostly never touched */
 };
@@ -226,7 +234,7 @@ static inline u32 fault_seq_sum(const struct engine *e)
 {
 	u32 sum = 0;
 
-	for (int i = 0; i < FAULT_TASKS_MAX; i++)
+	for (int i = 0; i < FAULT_WORK_MAX; i++)
 		sum += __atomic_load_n(&e->fault[i].seq, __ATOMIC_SEQ_CST);
 	return sum;
 }
@@ -236,7 +244,7 @@ static inline bool fault_work_busy(const struct engine *e)
 {
 	bool busy = false;
 
-	for (int i = 0; i < FAULT_TASKS_MAX; i++)
+	for (int i = 0; i < FAULT_WORK_MAX; i++)
 		busy |= __atomic_load_n(&e->fault[i].seq, __ATOMIC_SEQ_CST) & 1;
 	return busy;
 }

@@ -5,11 +5,24 @@
 
 #include "lib/base/compiler.h"
 
+#define POPULATE_QUEUE 16
+
+/* Ranges that the program has said it will need: a queue of the populate task. */
+struct populate_state {
+	struct {
+		unsigned long start, end;
+	} range[POPULATE_QUEUE];
+	u32 put;   /* a futex; service task */
+	u32 taken; /* populate task */
+	int tid;   /* of the task; service task */
+};
+
 struct file_state {
 	/* Where areas are being given back: nothing is installed there, and who faults
 	 * there is woken in the end. Whoever gives back, with mmap_lock. */
 	unsigned long leaving_start, leaving_end;
-	int lease_tid;	 /* of the task that answers to leases; the service task */
+	int lease_tid; /* of the task that answers to leases; the service task */
+	struct populate_state populate;
 	const char *why; /* files cannot be ours, or NULL; static string */
 };
 

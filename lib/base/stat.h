@@ -39,8 +39,11 @@
 	X(cow_skipped, "forks whose child had gone or executed by then")  \
 	X(cow_protected, "shared pages write-protected")                  \
 	X(files_ours, "mappings of files that became ours")               \
+	X(files_kept, "areas of files that stayed ours in a fork child")  \
 	X(files_left, "pieces of these given back to the kernel")         \
 	X(files_stuck, "pieces that could not be given back")             \
+	X(files_unlocked, "locked pieces whose lock was lost with that")  \
+	X(files_advised, "ranges of files brought in on advice")          \
 	X(registered, "ranges registered with userfaultfd")               \
 	X(register_failed, "registrations the kernel refused")            \
 	X(unregistered, "ranges given back to the kernel")                \

@@ -109,6 +109,31 @@ int tasks_settle(const struct ctl_env *env, union ctl_scratch *scratch,
 void show_birth(struct reply *r);
 void show_sharers(struct reply *r, const struct sharers *s);
 
+/* --- rss.c: pages in memory by kind, as the program sees them -------------------------
+ */
+
+struct rss {
+	unsigned long anon, file, shmem; /* pages */
+};
+
+struct rss_reader {
+	int fd;		      /* of pagemap */
+	bool no_scan;	      /* no PAGEMAP_SCAN here: read entries */
+	unsigned long budget; /* pages that may still be read entry by entry */
+	unsigned int nr_devices;
+	struct rss_device {
+		u32 major, minor;
+	} device[32]; /* of file systems in memory; further ones count as files */
+};
+/* Uses @scratch while it runs, not afterwards. */
+void rss_open(struct rss_reader *s, union ctl_scratch *scratch);
+void rss_close(struct rss_reader *s);
+/* Caller is inside mm_read_lock(). False: the kernel will not say. */
+bool rss_of(struct rss_reader *s, const struct vm_area_struct *vma, struct rss *rss);
+/* Member ",\"rss\":" of an area's object; of that of all areas. */
+void show_rss(struct reply *r, struct rss_reader *s, const struct vm_area_struct *vma);
+void show_rss_total(struct reply *r);
+
 /*
  * Pages of an area that are in memory or in swap, by the page tables alone.
  * pagemap_count() returns PAGEMAP_UNKNOWN where the kernel will not say.

@@ -7,6 +7,7 @@
 
 #include "lib/base/string.h"
 #include "lib/ctl/internal.h"
+#include "lib/mm/address_space.h"
 
 void show_hello(struct reply *r)
 {
@@ -101,6 +102,17 @@ void show_flags(struct reply *r, unsigned long vm_flags)
 	reply_printf(r, "]");
 }
 
+/* The file of the program that frames of ours stand for. */
+static void show_host(struct reply *r, const struct file_host *host)
+{
+	const struct vma_file *file = host->file;
+
+	reply_printf(r, ",\"host\":{\"dev\":\"%02x:%02x\",\"inode\":%lu,", file->major,
+		     file->minor, file->ino);
+	show_name(r, file->name);
+	reply_printf(r, "}");
+}
+
 /* The members that need no look at the kernel. */
 void show_area_facts(struct reply *r, const struct vm_area_struct *vma)
 {
@@ -115,6 +127,8 @@ void show_area_facts(struct reply *r, const struct vm_area_struct *vma)
 		     stat ? READ_ONCE(stat->faults) : 0UL,
 		     stat ? READ_ONCE(stat->populated) : 0UL);
 	show_flags(r, vma_smaps_flags(vma));
+	if (vma_host(vma))
+		show_host(r, vma_host(vma));
 }
 
 static void show_area(struct reply *r, const struct vm_area_struct *vma,
@@ -358,6 +372,7 @@ void show_stat(struct reply *r, bool untouched)
 	show_birth(r);
 	show_sharers(r, &sharers);
 	show_mm(r, users);
+	show_rss_total(r);
 	show_tallies(r);
 	show_counters(r);
 	show_dirty(r);

@@ -99,7 +99,7 @@ static void show_unsure(struct reply *r, const struct vm_area_struct *vma)
 }
 
 static void show_smaps_area(struct reply *r, const struct vm_area_struct *vma,
-			    struct kernel_list *k)
+			    struct kernel_list *k, struct rss_reader *rss)
 {
 	static struct smaps_number sum[SMAPS_MAX_NUMBERS]; /* the control task's */
 	unsigned int nr = numbers_of(k, vma, sum);
@@ -107,12 +107,13 @@ static void show_smaps_area(struct reply *r, const struct vm_area_struct *vma,
 	reply_printf(r, "{");
 	show_area_facts(r, vma);
 	show_numbers(r, sum, nr);
+	show_rss(r, rss, vma);
 	show_unsure(r, vma);
 	show_dirty_area(r, vma);
 	reply_printf(r, "}");
 }
 
-static void show_areas(struct reply *r, struct kernel_list *k)
+static void show_areas(struct reply *r, struct kernel_list *k, struct rss_reader *rss)
 {
 	struct mm_struct *mm = r->c->env->mm;
 	struct vm_area_struct *vma;
@@ -122,7 +123,7 @@ static void show_areas(struct reply *r, struct kernel_list *k)
 	vma_iter_init(&it, mm, 0);
 	vma_for_each (vma, &it) {
 		reply_printf(r, "%s", comma);
-		show_smaps_area(r, vma, k);
+		show_smaps_area(r, vma, k, rss);
 		comma = ",";
 	}
 }
@@ -131,11 +132,14 @@ void show_smaps(struct reply *r, bool one, unsigned long addr)
 {
 	struct mm_struct *mm = r->c->env->mm;
 	struct kernel_list k = { .smaps = &r->c->scratch.smaps };
-	/* Not readable once the program made itself undumpable: then without numbers. */
-	bool opened = smaps_open(k.smaps) == 0;
 	struct vm_area_struct *vma;
+	struct rss_reader rss;
+	bool opened;
 	int token;
 
+	rss_open(&rss, &r->c->scratch);
+	/* Not readable once the program made itself undumpable: then without numbers. */
+	opened = smaps_open(k.smaps) == 0;
 	k.valid = opened;
 	kernel_next(&k);
 	token = mm_read_lock_engine(mm);
@@ -145,11 +149,12 @@ void show_smaps(struct reply *r, bool one, unsigned long addr)
 	reply_printf(r, ",\"areas\":[");
 	vma = one ? find_vma(mm, addr) : NULL;
 	if (!one)
-		show_areas(r, &k);
+		show_areas(r, &k, &rss);
 	else if (vma && addr >= vma->vm_start)
-		show_smaps_area(r, vma, &k);
+		show_smaps_area(r, vma, &k, &rss);
 	mm_read_unlock(mm, token);
 	if (opened)
 		smaps_close(k.smaps);
+	rss_close(&rss);
 	reply_printf(r, "]}");
 }

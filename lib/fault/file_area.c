@@ -8,14 +8,15 @@
  *	file_give_back	[ frames   W W	 frames	   W   frames ]	W: written to, private
  *			[ file	   W W	 file	   W   file   ]	from aside, W copied there
  *
- * Where much has been written to, that stays in the mapping of the frames, and only what
- * is around it is replaced; if the program drops it later (MADV_DONTNEED), the piece
- *aside takes its place, too.
+ * Where that cannot be copied (no memory), it stays in the mapping of the frames, and
+ *only what is around it is replaced; if the program drops it later (MADV_DONTNEED), the
+ *piece aside takes its place, too.
  *
  * Context: the service task while a hook waits for it, or the lease task; mmap_lock is
  * held. In a fork child, before its engine, a task of the moment; nothing is registered.
  */
 #include <linux/mman.h>
+#include <linux/resource.h>
 
 #include "lib/base/string.h"
 #include "lib/fault/filemap.h"
@@ -216,13 +217,18 @@ long file_convert(struct engine *e, unsigned long start, unsigned long end)
 
 /* --- it becomes the kernel's ------------------------------------------------------- */
 
-#define COPY_MAX (64UL << 20 >> PAGE_SHIFT) /* pages of one area that are copied */
+/*
+ * An area goes back in pieces of so many bytes, so that no more of what the program has
+ * written to it is there twice at a time. The kernel merges them again: they are parts of
+ * one mapping aside, with one anon_vma.
+ */
+#define PIECE (64UL << 20)
 
 /* One area on its way back. */
 struct leaving {
-	int pagemap, mem; /* descriptors of /proc/self, or -1 */
-	bool drop;	  /* without the program's own pages */
-	unsigned long start, aside, copied;
+	int pagemap, mem;	    /* descriptors of /proc/self, or -1 */
+	bool drop;		    /* without the program's own pages */
+	unsigned long start, aside; /* of the piece */
 };
 
 /* Until the task has answered the event that it may be at. */
@@ -237,7 +243,7 @@ static void wait_for_task(const struct engine *e, const u32 *counter)
 
 void file_wait_for_tasks(const struct engine *e)
 {
-	for (int i = 0; i < FAULT_TASKS_MAX; i++)
+	for (int i = 0; i < FAULT_WORK_MAX; i++)
 		wait_for_task(e, &e->fault[i].seq);
 }
 
@@ -313,8 +319,7 @@ static const struct {
 	{ VM_NOHUGEPAGE, MADV_NOHUGEPAGE },
 };
 
-/* What mprotect, madvise and mlock did to the area since, for the piece aside. 0 or
- * -errno. */
+/* What mprotect and madvise did to the area since, for the piece aside. 0 or -errno. */
 static long dress(struct engine *e, unsigned long flags, unsigned long src,
 		  unsigned long len)
 {
@@ -339,6 +344,50 @@ static long dress(struct engine *e, unsigned long flags, unsigned long src,
 	return ret;
 }
 
+/* The limit is the caller's, who is not the program, and has the one that it had when the
+ * engine started. */
+static void take_memlock_limit(const struct engine *e)
+{
+	struct rlimit64 theirs, ours;
+
+	if (sys_prlimit64(e->owner, RLIMIT_MEMLOCK, NULL, &theirs) ||
+	    sys_prlimit64(0, RLIMIT_MEMLOCK, NULL, &ours))
+		return;
+	theirs.rlim_max = max(theirs.rlim_max, theirs.rlim_cur);
+	/* Also what the program has lowered since must do: it keeps what it has locked.
+	 */
+	ours.rlim_max = max(ours.rlim_max, theirs.rlim_max);
+	ours.rlim_cur = ours.rlim_max;
+	if (sys_prlimit64(0, RLIMIT_MEMLOCK, &ours, NULL)) {
+		/* Not privileged to raise it: as far as it goes. */
+		sys_prlimit64(0, RLIMIT_MEMLOCK, NULL, &ours);
+		ours.rlim_cur = ours.rlim_max;
+		sys_prlimit64(0, RLIMIT_MEMLOCK, &ours, NULL);
+	}
+}
+
+/*
+ * The lock that the area had. Not before the move: locked twice, it might be more than
+ * the limit allows. First without pages, which tells a refusal from pages that cannot be
+ * had, as those behind the end of the file; the program has been told of these.
+ */
+static void lock_again(struct engine *e, unsigned long start, unsigned long len,
+		       unsigned long flags)
+{
+	if (!(flags & VM_LOCKED))
+		return;
+	take_memlock_limit(e);
+	if (e->reserve(start, len) || sys_mlock2(start, len, MLOCK_ONFAULT)) {
+		stat_inc(e->stat->files_unlocked);
+		return;
+	}
+	mm_mlock(e->mm, start, len, VM_LOCKED | VM_LOCKONFAULT);
+	if (flags & VM_LOCKONFAULT || e->reserve(start, len))
+		return;
+	sys_mlock2(start, len, 0);
+	mm_mlock(e->mm, start, len, VM_LOCKED);
+}
+
 /* [start, end), nothing of it private, shows the file itself. */
 static long swap_piece(struct engine *e, unsigned long start, unsigned long end,
 		       enum track_reason reason)
@@ -360,6 +409,7 @@ static long swap_piece(struct engine *e, unsigned long start, unsigned long end,
 	/* Perhaps it has an anon_vma now, which our neighbours' pages do not have. */
 	if (!e->reserve(start, end - start))
 		mm_doubt(e->mm, start, end);
+	lock_again(e, start, end - start, flags);
 	stat_inc(e->stat->files_left);
 	return 0;
 }
@@ -398,9 +448,8 @@ static bool take_along_chunk(struct engine *e, struct leaving *l, unsigned long 
 		next = run_end(private, i, n);
 		if (!test_private(private, i))
 			continue;
-		l->copied += next - i;
-		if (l->copied > COPY_MAX || !copy_private(l, start + (i << PAGE_SHIFT),
-							  start + (next << PAGE_SHIFT)))
+		if (!copy_private(l, start + (i << PAGE_SHIFT),
+				  start + (next << PAGE_SHIFT)))
 			return false;
 	}
 	return true;
@@ -422,7 +471,7 @@ static bool make_writable(struct engine *e, unsigned long src, unsigned long len
 	return true;
 }
 
-/* All pages of the area that are the program's own are in the piece aside. */
+/* All pages of [start, end) that are the program's own are in the piece aside. */
 static bool take_along(struct engine *e, struct leaving *l, unsigned long start,
 		       unsigned long end)
 {
@@ -430,7 +479,6 @@ static bool take_along(struct engine *e, struct leaving *l, unsigned long start,
 
 	l->start = start;
 	l->aside = file_aside(find_vma(e->mm, start), start);
-	l->copied = 0;
 	if (l->mem < 0 || !make_writable(e, l->aside, end - start))
 		return false;
 	for (unsigned long at = start; at < end; at = stop) {
@@ -463,20 +511,32 @@ static void leave_some(struct engine *e, const struct leaving *l, unsigned long 
 	}
 }
 
+static void give_back_piece(struct engine *e, struct leaving *l, unsigned long start,
+			    unsigned long end, enum track_reason reason)
+{
+	unsigned long stop;
+
+	if ((l->drop || take_along(e, l, start, end)) &&
+	    !swap_piece(e, start, end, reason))
+		return;
+	for (unsigned long at = start; at < end; at = stop) {
+		stop = min(end, at + (CHUNK << PAGE_SHIFT));
+		leave_some(e, l, at, stop, reason);
+	}
+}
+
 static void give_back_area(struct engine *e, struct leaving *l, unsigned long start,
 			   unsigned long end, enum track_reason reason)
 {
 	unsigned long stop;
 
 	leave_begin(e, start, end);
-	if ((l->drop || take_along(e, l, start, end)) &&
-	    !swap_piece(e, start, end, reason)) {
-		leave_end(e, start, end);
-		return;
-	}
 	for (unsigned long at = start; at < end; at = stop) {
-		stop = min(end, at + (CHUNK << PAGE_SHIFT));
-		leave_some(e, l, at, stop, reason);
+		stop = min(end, at + PIECE);
+		give_back_piece(e, l, at, stop, reason);
+		/* Who waits in this piece need not wait for the next. */
+		if (has_engine(e))
+			uffd_wake(e->uffd, at, stop);
 	}
 	leave_end(e, start, end);
 }
@@ -537,6 +597,57 @@ void file_leave(struct engine *e, struct address_space *m)
 	__atomic_store_n(&m->state, MAPPING_LEFT, __ATOMIC_SEQ_CST);
 	/* Who came too late for its piece, and was told to wait. */
 	wake_areas(e, m);
+	file_clean(e);
+}
+
+/* --- fork ------------------------------------------------------------------------- */
+
+static const struct vm_area_struct *area_of(const struct engine *e, unsigned long start,
+					    const struct address_space *m)
+{
+	const struct vm_area_struct *vma;
+
+	while ((vma = mm_next_file(e->mm, start, ~0UL)) &&
+	       vma->vm_file->host->mapping != m)
+		start = vma->vm_end;
+	return vma;
+}
+
+/* Where it cannot be registered nobody would fill the frames. */
+static bool register_areas(struct engine *e, const struct address_space *m)
+{
+	const struct vm_area_struct *vma;
+	unsigned long start, end = 0;
+
+	while ((vma = area_of(e, end, m))) {
+		start = vma->vm_start;
+		end = vma->vm_end;
+		if (vma->policy != POLICY_OWN || register_range(e, start, end))
+			return false;
+		stat_inc(e->stat->files_kept);
+	}
+	return true;
+}
+
+static void inherit(struct engine *e, struct address_space *m)
+{
+	const struct vm_area_struct *vma = area_of(e, 0, m);
+
+	if (!vma)
+		return;
+	/* It is the parent's, and the areas hold it as long as they are there. */
+	if (possible(e) && mapping_inherit(e, m, vma->vm_file) && register_areas(e, m))
+		return;
+	__atomic_store_n(&m->state, MAPPING_LEAVING, __ATOMIC_SEQ_CST);
+	give_back(e, 0, ~0UL & PAGE_MASK, m, false, TRACK_FILE_LEFT);
+}
+
+void file_inherit(struct engine *e)
+{
+	struct list_head *pos;
+
+	list_for_each (pos, &e->mm->mappings)
+		inherit(e, list_entry(pos, struct address_space, list));
 	file_clean(e);
 }
 

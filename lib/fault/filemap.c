@@ -336,3 +336,26 @@ void filemap_fault(struct engine *e, unsigned long page, bool minor,
 	if (asked->ahead)
 		read_ahead(m, end_page, asked->ahead);
 }
+
+/* --- account: a simple version, to be replaced by that of the read-ahead -------------
+ */
+
+void filemap_populate(struct engine *e, const struct file_plan *asked)
+{
+	struct file_plan plan = *asked;
+	struct address_space *m = plan.mapping;
+	struct page_cache *cache = __atomic_load_n(&m->cache, __ATOMIC_SEQ_CST);
+	unsigned long pages;
+
+	if (!cache || m->state != MAPPING_LIVE)
+		return;
+	clip(e, plan.end, &plan);
+	while (plan.end > plan.start && file_is_leaving(e, plan.end - PAGE_SIZE))
+		plan.end -= PAGE_SIZE;
+	pages = (plan.end - plan.start) >> PAGE_SHIFT;
+	if (!pages || !chunk_lock(cache, plan.pgoff / PAGE_CACHE_CHUNK))
+		return;
+	fill_chunk(m, plan.pgoff, plan.pgoff + pages);
+	map_frames(e, &plan, plan.start, plan.end);
+	chunk_unlock(cache, plan.pgoff / PAGE_CACHE_CHUNK);
+}

@@ -6,10 +6,14 @@
  *	filemap.c    a fault: fill frames from the file, map them
  *	mapping.c    a file becomes ours: lease, frames, index; and its end
  *	file_area.c  an area becomes ours, and the kernel's again
+ *	populate.c   the task that brings in what the program says it will need
  *	lease.c	     the task that waits for somebody who wants to write to a file
  *
  * F1. Frames are filled, and mapped, only while we hold a lease and outside of
  *     [leaving_start, leaving_end).
+ *     A fork child has its own lease, taken before anything can run in it; what its
+ *     parent's engine had is taken over only if the file is as old as C4 of page_cache.h
+ *     asks for, so that its times tell of every write before the lease.
  * F2. Who gives an area back sets that range, waits until no fault task is at work that
  *     may not have seen it, write-protects the area, so that no page becomes private any
  *     more, and only then looks which ones are.
@@ -26,6 +30,9 @@
  * mm_read_lock(). */
 void filemap_fault(struct engine *e, unsigned long page, bool minor,
 		   const struct file_plan *plan);
+/* Fill the window of @plan and map it. No faulter is woken; what cannot be done is left.
+ * Caller is inside mm_read_lock(). */
+void filemap_populate(struct engine *e, const struct file_plan *plan);
 /* Nothing may be installed at @page now; who waits there will be woken. */
 bool file_is_leaving(const struct engine *e, unsigned long page);
 
@@ -45,9 +52,14 @@ struct address_space *mapping_open(struct engine *e, const struct file_wanted *w
 				   const struct file_name *file,
 				   enum track_reason *reason);
 void file_name_of(const struct vma_file *file, struct file_name *name);
+/* In a fork child: descriptors and a lease of its own for @m, whose areas show @frames.
+ * False: the file may have changed, or its parent's engine has gone. */
+bool mapping_inherit(struct engine *e, struct address_space *m,
+		     const struct vma_file *frames);
 /* If nobody refers to it: give the lease back and close everything. */
 void mapping_end(struct engine *e, struct address_space *mapping);
-/* The program was killed: nobody is to find what it shared. The control task. */
+/* The program ends: nobody is to find what it shared. The service task; if the program
+ * was killed, the control task. */
 void mapping_unlink_all(const struct engine *e);
 /* A descriptor of the frames that no other mapping has, so that areas do not merge. */
 int mapping_frames(const struct address_space *mapping);
@@ -68,8 +80,17 @@ void file_leave(struct engine *e, struct address_space *mapping);
 void file_drop(struct engine *e, unsigned long start, unsigned long end);
 /* Each fault task has answered the event that it was at, if any. */
 void file_wait_for_tasks(const struct engine *e);
+/* In a fork child: the areas that its parent had stay ours, if they can; the others are
+ * given back. */
+void file_inherit(struct engine *e);
 /* Hosts that lost their last area: end what belongs to them. */
 void file_clean(struct engine *e);
+
+/* --- populate.c --------------------------------------------------------------------- */
+
+/* Areas of files in [start, end) will be read soon (MADV_WILLNEED). Does not wait for
+ * that. 0 or -errno: nobody will do it. The service task. */
+long populate_later(struct engine *e, unsigned long start, unsigned long end);
 
 /* --- lease.c ----------------------------------------------------------------------- */
 

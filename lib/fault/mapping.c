@@ -460,6 +460,60 @@ struct address_space *mapping_open(struct engine *e, const struct file_wanted *w
 	return NULL;
 }
 
+/* --- fork -------------------------------------------------------------------------- */
+
+static bool inherit_file(struct engine *e, struct address_space *m)
+{
+	const struct file_wanted w = { .tid = e->parent_fault, .fd = m->parent.file_fd };
+	struct file_key key;
+
+	m->file_fd = (int)open_file(&w);
+	/* The lease first: from here on the key stays what it is. */
+	return m->file_fd >= 0 && !lease_take(e, m->file_fd) &&
+	       key_of(m->file_fd, &key) && !memcmp(&key, &m->key, sizeof(key));
+}
+
+static bool is_inode(int fd, const struct vma_file *file)
+{
+	struct statx x;
+
+	return !sys_statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &x) &&
+	       x.stx_ino == file->ino && x.stx_dev_major == file->major &&
+	       x.stx_dev_minor == file->minor;
+}
+
+/* The parent's engine may have ended, and its number be another's: nothing is believed.
+ */
+static bool inherit_frames(struct engine *e, struct address_space *m,
+			   const struct vma_file *frames)
+{
+	size_t size = page_cache_size(m->nrpages);
+
+	m->index_fd = (int)open_of(e->parent_fault, m->parent.index_fd);
+	m->frames_fd = (int)open_of(e->parent_fault, m->parent.frames_fd);
+	if (m->index_fd >= 0 && m->frames_fd >= 0 && is_ours(m->index_fd, size) &&
+	    is_ours(m->frames_fd, m->key.size) && is_inode(m->frames_fd, frames) &&
+	    !map_index(e, m, size)) {
+		if (index_fits(m))
+			return true;
+		unmap_index(e, m);
+	}
+	close_both(m);
+	return false;
+}
+
+bool mapping_inherit(struct engine *e, struct address_space *m,
+		     const struct vma_file *frames)
+{
+	if (!e->parent_fault || !m->parent.shared || !inherit_file(e, m) ||
+	    !inherit_frames(e, m, frames))
+		return false;
+	m->shared = true;
+	link_make(e, m);
+	__atomic_store_n(&m->state, MAPPING_LIVE, __ATOMIC_SEQ_CST);
+	return true;
+}
+
 void mapping_end(struct engine *e, struct address_space *m)
 {
 	if (m->refs)

@@ -281,6 +281,14 @@ static long serve(struct engine *e)
 		return 0;
 	case ENGINE_TRACK_MOVED:
 		return dirty_moved(e, start, end);
+	case ENGINE_FILE_UNLINK:
+		mapping_unlink_all(e);
+		return 0;
+	case ENGINE_FILE_INHERIT:
+		file_inherit(e);
+		return 0;
+	case ENGINE_FILE_POPULATE:
+		return populate_later(e, start, end);
 	case ENGINE_FORKED:
 		return 0; /* service_task() looks at cow.forks after every request */
 	}

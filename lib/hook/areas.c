@@ -417,6 +417,10 @@ static long advise_pages(unsigned long *a)
 
 	if (drops)
 		engine_wait_range(a[0], a[0] + PAGE_ALIGN(a[1]));
+	/* Before the call, which then reads what is the kernel's; if it is refused, that
+	 * was for nothing. */
+	if ((int)a[2] == MADV_WILLNEED)
+		file_willneed(a[0] & PAGE_MASK, PAGE_ALIGN(a[0] + a[1]));
 	ret = count(CALL(__NR_madvise, a));
 	if (drops && (!ret || ret == -ENOMEM))
 		file_dropped(a[0], a[0] + PAGE_ALIGN(a[1]));
@@ -507,9 +511,12 @@ long hook_mlockall(long nr, unsigned long *a)
 	bool model = mmap_write_lock(0, ~0UL);
 	long ret;
 
-	/* Our pages would be locked too, and counted against the program's limit. */
-	if (model && nr == __NR_mlockall && (a[0] & MCL_CURRENT))
+	/* Our pages would be locked too, and counted against the program's limit; what
+	 * lies aside of files as well. */
+	if (model && nr == __NR_mlockall && (a[0] & MCL_CURRENT)) {
 		pool_drop();
+		file_back(0, ~0UL & PAGE_MASK);
+	}
 	ret = count(CALL(nr, a));
 	if (model && !ret)
 		mm_mlockall(&smm.mm, nr == __NR_mlockall ? (int)a[0] : 0);

@@ -77,6 +77,7 @@ void hook_clone_after(long nr, enum clone_class cls, long ret)
 /* What belonged to the parent's engine: its tasks do not exist for us. */
 static void engine_forget(struct engine *e)
 {
+	e->parent_fault = e->fault_pid;
 	e->ctl_pid = e->fault_pid = e->service_tid = 0;
 	e->mm->mm_users = e->mm->mm_count = 1;
 	e->state = ENGINE_OFF;
@@ -108,8 +109,8 @@ static void child_start(void)
 	if (model_prepare(0, ~0UL))
 		mm_dup(&smm.mm);
 	smm.mm.id = smm.engine.birth.self; /* mm_dup() needed the parent's */
-	file_forked();
 	engine_start();
+	file_forked();
 	own_range(0, ~0UL & PAGE_MASK);
 	cow_forked(0);
 	life_unlock();

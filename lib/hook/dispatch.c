@@ -43,6 +43,8 @@ static long hook_area_call(long nr, unsigned long *a, const struct site *site)
 	case __NR_io_destroy:
 	case 453: /* map_shadow_stack */
 		return hook_opaque(nr, a);
+	case __NR_io_uring_register:
+		return hook_uring_register(nr, a);
 	case __NR_mbind:
 		return hook_mbind(nr, a);
 	case 450: /* set_mempolicy_home_node */

@@ -76,6 +76,15 @@ void file_dropped(unsigned long start, unsigned long end)
 	mmap_write_unlock();
 }
 
+void file_willneed(unsigned long start, unsigned long end)
+{
+	if (!READ_ONCE(smm.active) || !READ_ONCE(smm.mm.nr_hosts) || !engine_is_ours())
+		return;
+	if (mmap_write_lock(0, 0) && any_file(start, end))
+		engine_request(ENGINE_FILE_POPULATE, start, end, 0);
+	mmap_write_unlock();
+}
+
 /* Without /proc/self/pagemap nobody could tell any more what the program has written to.
  * Takes mmap_lock. */
 void file_undumpable(void)
@@ -88,14 +97,9 @@ void file_undumpable(void)
 	mmap_write_unlock();
 }
 
-/* A fork child, before its engine: nothing is registered, nobody else runs. */
-void file_forked(void)
+/* Without an engine, or with one that does not page: nothing is registered. */
+static void back_without_engine(struct engine *e)
 {
-	struct engine *e = &smm.engine;
-
-	e->files = (struct file_state){ .leaving_start = ~0UL };
-	if (!any_file(0, ~0UL) && list_empty(&smm.mm.orphans))
-		return;
 	e->request.op = ENGINE_FILE_BACK;
 	e->request.start = 0;
 	e->request.end = ~0UL & PAGE_MASK;
@@ -103,4 +107,16 @@ void file_forked(void)
 	if (!run_aside(e->stack_service + sizeof(e->stack_service),
 		       smm.serve_without_engine, e))
 		smm.serve_without_engine(e);
+}
+
+/* A fork child: nothing is registered, nobody else runs. */
+void file_forked(void)
+{
+	struct engine *e = &smm.engine;
+
+	if (!any_file(0, ~0UL) && list_empty(&smm.mm.orphans))
+		return;
+	if (smm.mm.blind ||
+	    engine_request(ENGINE_FILE_INHERIT, 0, ~0UL & PAGE_MASK, 0) == -ESRCH)
+		back_without_engine(e);
 }

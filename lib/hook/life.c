@@ -65,7 +65,7 @@ bool engine_is_ours(void)
 
 void engine_forget_work(struct engine *e)
 {
-	for (int i = 0; i < FAULT_TASKS_MAX; i++)
+	for (int i = 0; i < FAULT_WORK_MAX; i++)
 		e->fault[i] = (struct fault_work){ .seq = 0 };
 }
 
@@ -157,8 +157,12 @@ void engine_stop(void)
 	if (!e->ctl_pid)
 		return;
 	/* Who touches them afterwards is to find the file. */
-	if (smm.mm.nr_hosts && engine_ready(e))
-		file_back(0, ~0UL & PAGE_MASK);
+	if (smm.mm.nr_hosts && engine_ready(e)) {
+		if (smm.ending)
+			engine_request(ENGINE_FILE_UNLINK, 0, 0, 0);
+		else
+			file_back(0, ~0UL & PAGE_MASK);
+	}
 	/* We may be killed ourselves before the end of this: then smm-ctl is gone, who
 	 * else would remove it. */
 	if (READ_ONCE(e->state) != ENGINE_STARTING)
@@ -271,7 +275,7 @@ void engine_wait_range(unsigned long start, unsigned long end)
 
 	/* The cow task first: it may keep the fault tasks busy. */
 	wait_busy(&e->cow.seq, &e->cow.busy_start, &e->cow.busy_end, start, end);
-	for (int i = 0; i < FAULT_TASKS_MAX; i++)
+	for (int i = 0; i < FAULT_WORK_MAX; i++)
 		wait_busy(&e->fault[i].seq, &e->fault[i].busy_start,
 			  &e->fault[i].busy_end, start, end);
 }

@@ -97,6 +97,23 @@ static void verify_at_exit(void)
 }
 
 /*
+ * To give areas of files back would take as long as copying what was written to them, for
+ * nobody: there is no other thread, and the lock, which is kept, holds signals off.
+ */
+static void engine_end_alone(void)
+{
+	if (!life_lock_timeout(END_TIMEOUT_MS))
+		return;
+	smm.ending = true;
+	engine_stop();
+}
+
+static bool is_alone(void)
+{
+	return READ_ONCE(smm.mm.mm_users) == 1 && !READ_ONCE(smm.mmap_lock.borrowers);
+}
+
+/*
  * The engine ends before the program does: as long as it lives the address space does,
  * and the program's file would still be busy when its parent wants to replace it.
  */
@@ -104,7 +121,10 @@ void hook_exit(int code)
 {
 	if (READ_ONCE(smm.active) && engine_is_ours()) {
 		verify_at_exit();
-		engine_end();
+		if (is_alone())
+			engine_end_alone();
+		else
+			engine_end();
 	} else {
 		mmput(&smm.mm);
 	}

@@ -28,6 +28,7 @@ struct smm {
 	unsigned long grown;		    /* asleep: bytes of new memory */
 	const char *retired; /* why there is to be no engine any more, or NULL */
 	bool pool_refused;   /* no room for a pool; not tried again */
+	bool ending;	     /* hook_exit(): nobody will touch the memory any more */
 	bool pidns_changed; /* the next child would be the first of a new pid namespace */
 };
 
@@ -158,9 +159,12 @@ void file_back(unsigned long start, unsigned long end);
 void file_tidy(void);
 /* [start, end) has been dropped by MADV_DONTNEED. Takes mmap_lock. */
 void file_dropped(unsigned long start, unsigned long end);
+/* MADV_WILLNEED for [start, end). Takes mmap_lock; does not wait for what is read. */
+void file_willneed(unsigned long start, unsigned long end);
 /* The process is about to become undumpable. Takes mmap_lock. */
 void file_undumpable(void);
-/* In a fork child, before its engine starts. Caller holds both locks. */
+/* In a fork child, after its engine was started and before anything else. Caller holds
+ * both locks. */
 void file_forked(void);
 
 /* There is no pool (a fork child). */
@@ -205,6 +209,7 @@ bool ioctl_is_uffd(unsigned long command);
 /* This MADV_* changes areas, not only pages. */
 bool advice_changes_areas(int advice);
 long hook_ioctl(unsigned long *a);
+long hook_uring_register(long nr, unsigned long *a);
 long hook_exec(long nr, unsigned long *a);
 long hook_creds(long nr, unsigned long *a);
 long hook_seccomp(unsigned long *a);

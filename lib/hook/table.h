@@ -50,6 +50,7 @@
 	X(remap_file_pages, CALL_MM)        \
 	X(io_setup, CALL_MM)                \
 	X(io_destroy, CALL_MM)              \
+	X(io_uring_register, CALL_MM)       \
 	X(map_shadow_stack, CALL_MM)        \
 	X(mseal, CALL_MM)                   \
 	X(mbind, CALL_MM)                   \

@@ -38,6 +38,12 @@ struct address_space {
 	struct page_cache *cache;	  /* mapped shared, TRACK_OURS, DONTFORK */
 	int file_fd, frames_fd, index_fd; /* in the engine's table; lib/fault's */
 	bool shared;			  /* others may find it (PAGE_CACHE_AGE_NS) */
+	/* In a fork child: the descriptors of its parent's engine, from which it may take
+	 * over what is @shared there. */
+	struct {
+		int file_fd, frames_fd, index_fd;
+		bool shared;
+	} parent;
 	/* Pages, or faults; the fault task */
 	unsigned long minor, major, filled, bypassed, mapped;
 	/* Areas by file offset: the interval tree, i_mmap.c */

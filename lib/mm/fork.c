@@ -35,7 +35,7 @@ static void dup_area(struct vma_txn *t, struct vm_area_struct *vma,
 }
 
 /* The index was not inherited, descriptors and lease are those of the parent's engine:
- * the child gives back what it has of them. */
+ * the child gets its own, or gives back what it has of them. */
 static void dup_mappings(struct mm_struct *mm)
 {
 	struct list_head *l;
@@ -43,6 +43,11 @@ static void dup_mappings(struct mm_struct *mm)
 	list_for_each (l, &mm->mappings) {
 		struct address_space *mapping = list_entry(l, struct address_space, list);
 
+		mapping->parent.file_fd = mapping->file_fd;
+		mapping->parent.frames_fd = mapping->frames_fd;
+		mapping->parent.index_fd = mapping->index_fd;
+		mapping->parent.shared =
+			mapping->shared && mapping->state == MAPPING_LIVE;
 		mapping->cache = NULL;
 		mapping->file_fd = mapping->frames_fd = mapping->index_fd = -1;
 		mapping->shared = false;

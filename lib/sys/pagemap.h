@@ -33,6 +33,13 @@ struct pm_scan_arg {
 #define PAGE_IS_SWAPPED	      (1 << 4)
 #define PAGE_IS_PFNZERO	      (1 << 5)
 #define PAGE_IS_HUGE	      (1 << 6)
+#define PAGEMAP_SCAN	      _IOWR('f', 16, struct pm_scan_arg)
+#define PAGE_IS_WRITTEN	      (1 << 1)
+#define PAGE_IS_FILE	      (1 << 2)
+#define PAGE_IS_PRESENT	      (1 << 3)
+#define PAGE_IS_SWAPPED	      (1 << 4)
+#define PAGE_IS_PFNZERO	      (1 << 5)
+#define PAGE_IS_HUGE	      (1 << 6)
 
 /* Of the calling task's memory. The descriptor, O_CLOEXEC, or -errno: -EACCES when the
  * process made itself undumpable. */

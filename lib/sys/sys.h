@@ -54,6 +54,7 @@ sys_call6(long nr, unsigned long a, unsigned long b, unsigned long c, unsigned l
 #define sys_madvise(addr, len, adv)   sys_call3(__NR_madvise, addr, len, adv)
 #define sys_mremap(old, old_len, len, flags, addr) \
 	sys_call5(__NR_mremap, old, old_len, len, flags, addr)
+#define sys_mlock2(addr, len, flags) sys_call3(__NR_mlock2, addr, len, flags)
 #define sys_pkey_mprotect(addr, len, prot, pkey) \
 	sys_call4(__NR_pkey_mprotect, addr, len, prot, pkey)
 
@@ -131,6 +132,8 @@ sys_call6(long nr, unsigned long a, unsigned long b, unsigned long c, unsigned l
 #define sys_clock_gettime(clk, ts)	  sys_call2(__NR_clock_gettime, clk, ts)
 #define sys_getrlimit(res, lim)		  sys_call2(__NR_getrlimit, res, lim)
 #define sys_setrlimit(res, lim)		  sys_call2(__NR_setrlimit, res, lim)
+#define sys_prlimit64(pid, res, new, old) \
+	sys_call4(__NR_prlimit64, (long)(pid), res, new, old)
 #define sys_geteuid()			  sys_call0(__NR_geteuid)
 #define sys_getuid()			  sys_call0(__NR_getuid)
 #define sys_rt_sigprocmask(how, set, old) sys_call4(__NR_rt_sigprocmask, how, set, old, 8)

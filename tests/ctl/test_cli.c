@@ -638,6 +638,8 @@ Test(cli, vma_that_does_not_contain_the_address)
 	"\"policy\":\"own\",\"reason\":\"\",\"faults\":2,\"populated\":3,"             \
 	"\"flags\":[\"rd\",\"wr\",\"um\"],"                                            \
 	"\"kernel\":{\"Size\":16,\"Rss\":12,\"Private_Hugetlb\":0,\"THPeligible\":1}," \
+	"\"rss\":{\"anon\":1,\"file\":2,\"shmem\":0},"                                 \
+	"\"host\":{\"dev\":\"08:01\",\"inode\":5,\"name\":\"/a/file\"},"               \
 	"\"guesses\":[\"ac\"]}"
 
 /* The lines as /proc/PID/smaps has them, then ours. */
@@ -654,6 +656,10 @@ Test(cli, smaps_has_the_kernels_format)
 				"Private_Hugetlb:       0 kB\n"
 				"THPeligible:           1\n"
 				"VmFlags: rd wr um \n"
+				"RssAnon:               4 kB\n"
+				"RssFile:               8 kB\n"
+				"RssShmem:              0 kB\n"
+				"Frames of:      /a/file\n"
 				"Policy:         own\n"
 				"Faults:                2\n"
 				"Populated:             3\n"

@@ -3,7 +3,8 @@
 PRELOAD_LINK = tests/preload/libcommon.la -lpthread -ldl
 
 check_LTLIBRARIES += tests/preload/libcommon.la
-tests_preload_libcommon_la_SOURCES = tests/preload/common.c tests/preload/common.h
+tests_preload_libcommon_la_SOURCES = tests/preload/common.c tests/preload/common.h \
+	tests/preload/ask.c tests/preload/ask.h
 
 if HAVE_CRITERION
 check_PROGRAMS += tests/preload/all_flags
@@ -47,6 +48,16 @@ check_PROGRAMS += tests/preload/failed_halfway
 tests_preload_failed_halfway_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/fault_in_syscall
 tests_preload_fault_in_syscall_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/file_advice
+tests_preload_file_advice_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/rss_kinds
+tests_preload_rss_kinds_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/file_back
+tests_preload_file_back_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/file_pinned
+tests_preload_file_pinned_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/file_fork
+tests_preload_file_fork_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/file_lease
 tests_preload_file_lease_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/file_random

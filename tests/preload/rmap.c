@@ -418,6 +418,9 @@ static void check_processes(const struct sight *s)
 		cr_assert(at);
 		cr_expect_eq(member(at, "resident"), s->rss[i]);
 		cr_expect_eq(member(at, "here") + member(at, "shared"), s->rss[i]);
+		cr_expect_eq(member(at, "anon") + member(at, "file") +
+				     member(at, "shmem") + member(at, "library"),
+			     s->rss[i]);
 		at = strstr(at, "\"areas\":");
 		end = strstr(at, "}]}"); /* a name may have a bracket */
 		cr_expect_gt(s->private[i], 0);

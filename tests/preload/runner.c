@@ -211,6 +211,8 @@ static int report_socket(const char *path, const struct stat *st, int type,
 	(void)ftw;
 	if (S_ISSOCK(st->st_mode))
 		complain(socket_complaint, "socket left behind: %s\n", path);
+	if (S_ISLNK(st->st_mode) && strstr(path, "/cache-"))
+		complain(socket_complaint, "link left behind: %s\n", path);
 	return 0;
 }
 
@@ -525,6 +527,10 @@ Test(preload, dirty_pages)
 {
 	compare("dirty_pages", NULL, EXIT_ZERO | LINES);
 }
+Test(preload, rss_kinds)
+{
+	compare("rss_kinds", NULL, EXIT_ZERO | LINES);
+}
 PROGRAM(api_either)
 PROGRAM(brk_heap)
 PROGRAM(credentials)
@@ -626,7 +632,12 @@ HUGE(mremap_kinds)
 HUGE(own_uffd)
 HUGE(thread_storm)
 
+FILES(file_advice)
+FILES(rss_kinds)
+FILES(file_back)
+FILES(file_fork)
 FILES(file_lease)
+FILES(file_pinned)
 FILES(file_random)
 FILES_ARG(file_share, "file_share", NULL, EXIT_ZERO | LINES | SOCKET)
 FILES(all_flags)

@@ -260,6 +260,7 @@ def environment(runtime_dir, extra=None):
             del env[name]
     env.setdefault("SHADOWMM_START", "now")
     env.update(LC_ALL="C", TZ="UTC", SHADOWMM_QUIET="1", XDG_RUNTIME_DIR=str(runtime_dir))
+    env["SMM_CLI"] = str(CLI)
     # A version manager's python3 is a shell script that looks for the real one.
     env["PATH"] = os.path.dirname(os.path.realpath(sys.executable)) + ":" + env["PATH"]
     env.update(extra or {})
@@ -321,6 +322,9 @@ def run(argv, *, under=False, timeout=60, cwd=None, env=None, prefix=(), verify=
             kill_descendants()
         if control_sockets(runtime):
             result.problems.append("sockets left behind: " + " ".join(control_sockets(runtime)))
+        links = [path.name for path in runtime.rglob("cache-*")]
+        if links:
+            result.problems.append("links left behind: " + " ".join(links))
         if our_shm() - shm_before:
             result.problems.append("left in /dev/shm: " + " ".join(our_shm() - shm_before))
         result.out = (top / "out").read_bytes()

@@ -16,15 +16,20 @@ const char cmd_shared_options[] =
 	"  --areas  also each area\n"
 	"  --json   one object, areas included\n\n"
 	"Pages in memory: HERE nobody else of these processes has, SHARED another has,\n"
-	"ONCE (of these) nobody at all maps a second time. Without CAP_SYS_ADMIN, pages\n"
+	"ONCE (of these) nobody at all maps a second time. By kind: ANON, FILE, SHMEM "
+	"as\n"
+	"the program sees them, LIBRARY what ours has. Without CAP_SYS_ADMIN, pages\n"
 	"that fork shares are known by their anon_vma: at most so many are shared.\n"
 	"The processes need not run under the library.\n";
 
 static json_t *counts_json(const struct page_counts *c)
 {
-	return json_pack("{sI sI sI sI sI}", "resident", (json_int_t)c->resident, "here",
-			 (json_int_t)c->here, "shared", (json_int_t)c->shared, "once",
-			 (json_int_t)c->exclusive, "unsure", (json_int_t)c->unsure);
+	return json_pack("{sI sI sI sI sI sI sI sI sI}", "resident",
+			 (json_int_t)c->resident, "here", (json_int_t)c->here, "shared",
+			 (json_int_t)c->shared, "once", (json_int_t)c->exclusive,
+			 "unsure", (json_int_t)c->unsure, "anon", (json_int_t)c->anon,
+			 "file", (json_int_t)c->file, "shmem", (json_int_t)c->shmem,
+			 "library", (json_int_t)c->library);
 }
 
 static json_t *area_json(const struct shared_area *area)
@@ -39,6 +44,8 @@ static json_t *area_json(const struct shared_area *area)
 	json_object_set_new(object, "perms", json_string(area->line.perms));
 	/* A name that is no UTF-8 has no JSON string. */
 	json_object_set_new(object, "name", json_string_nocheck(area->line.name));
+	if (area->host)
+		json_object_set_new(object, "host", json_string_nocheck(area->host));
 	return object;
 }
 
@@ -71,7 +78,8 @@ static void print_json(const struct shared_set *set)
 
 static void print_counts(const struct page_counts *c)
 {
-	printf(" %9lu %9lu %9lu %9lu", c->resident, c->here, c->shared, c->exclusive);
+	printf(" %8lu %8lu %8lu %8lu", c->resident, c->here, c->shared, c->exclusive);
+	printf(" %8lu %8lu %8lu %8lu", c->anon, c->file, c->shmem, c->library);
 }
 
 static void print_areas(const struct shared_process *p)
@@ -83,8 +91,9 @@ static void print_areas(const struct shared_process *p)
 			continue;
 		printf("%25s", "");
 		print_counts(&area->count);
-		printf("  %08lx-%08lx %s %s\n", area->line.start, area->line.end,
-		       area->line.perms, area->line.name);
+		printf("  %08lx-%08lx %s %s%s%s\n", area->line.start, area->line.end,
+		       area->line.perms, area->line.name, area->host ? " = " : "",
+		       area->host ? area->host : "");
 	}
 }
 
@@ -107,8 +116,8 @@ static void print_sum(const struct shared_set *set)
 
 static void print_table(const struct shared_set *set, bool areas)
 {
-	printf("%8s %-16s %9s %9s %9s %9s\n", "PID", "COMM", "RESIDENT", "HERE", "SHARED",
-	       "ONCE");
+	printf("%8s %-16s %8s %8s %8s %8s %8s %8s %8s %8s\n", "PID", "COMM", "RESIDENT",
+	       "HERE", "SHARED", "ONCE", "ANON", "FILE", "SHMEM", "LIBRARY");
 	for (size_t i = 0; i < set->nr; i++) {
 		printf("%8d %-16s", (int)set->process[i].pid, set->process[i].comm);
 		print_counts(&set->process[i].count);

@@ -8,20 +8,23 @@
 
 #include "cli.h"
 
-const char cmd_smaps_options[] = "  --dirty  track writes to shared mappings of files "
-				 "from now on\n"
-				 "  --json   the reply of the process as it is\n\n"
-				 "The lines are those of /proc/PID/smaps, but VmFlags is "
-				 "what the library believes;\n"
-				 "an area that is several in the kernel has their sums, "
-				 "one that is part of a larger\n"
-				 "one no numbers. Behind VmFlags follow Policy, Reason, "
-				 "Faults, Populated (pages) and\n"
-				 "Guesses: what of the area the library is not sure of; "
-				 "and, once writes are\n"
-				 "tracked, Dirty: pages written to since msync(2), or "
-				 "since that began.\n"
-				 "Exits with 1 if no area contains ADDR.\n";
+const char cmd_smaps_options[] =
+	"  --dirty  track writes to shared mappings of files "
+	"from now on\n"
+	"  --json   the reply of the process as it is\n\n"
+	"The lines are those of /proc/PID/smaps, but VmFlags is "
+	"what the library believes;\n"
+	"an area that is several in the kernel has their sums, "
+	"one that is part of a larger\n"
+	"one no numbers. Behind VmFlags follow the pages in "
+	"memory by kind, as the program\n"
+	"sees them, the file that an area stands for, Policy, "
+	"Reason, Faults, Populated\n"
+	"(pages) and Guesses: what of the area the library is "
+	"not sure of; and, once writes\n"
+	"are tracked, Dirty: pages written to since msync(2), or "
+	"since that began.\n"
+	"Exits with 1 if no area contains ADDR.\n";
 
 #define VALUE_END 24 /* column; fs/proc/task_mmu.c, __show_smap() */
 
@@ -55,11 +58,33 @@ static void print_words(const char *title, json_t *words)
 	putchar('\n');
 }
 
+/* As of /proc/PID/status, and as the program sees them. */
+static void print_rss(json_t *rss)
+{
+	static const struct {
+		const char *title, *key;
+	} kinds[] = {
+		{ "RssAnon:", "anon" },
+		{ "RssFile:", "file" },
+		{ "RssShmem:", "shmem" },
+	};
+
+	for (size_t i = 0; json_is_object(rss) && i < sizeof(kinds) / sizeof(*kinds); i++)
+		printf("%s%*ld kB\n", kinds[i].title,
+		       VALUE_END - (int)strlen(kinds[i].title),
+		       json_num(rss, kinds[i].key) * 4);
+}
+
 static void print_area(json_t *area)
 {
+	json_t *host = json_object_get(area, "host");
+
 	area_print_kernel(area);
 	print_numbers(json_object_get(area, "kernel"));
 	print_words("VmFlags:", json_object_get(area, "flags"));
+	print_rss(json_object_get(area, "rss"));
+	if (host)
+		printf("Frames of:      %s\n", json_str(host, "name"));
 	printf("Policy:         %s\n", json_str(area, "policy"));
 	if (*json_str(area, "reason"))
 		printf("Reason:         %s\n", json_str(area, "reason"));

@@ -179,6 +179,8 @@ static void print_stat(json_t *reply)
 {
 	print_process(reply);
 	print_object("mm", json_object_get(reply, "mm"));
+	if (json_is_object(json_object_get(reply, "rss")))
+		print_object("rss", json_object_get(reply, "rss"));
 	if (json_array_size(json_object_get(reply, "auxv")))
 		print_auxv(json_object_get(reply, "auxv"));
 	print_tally("policy", json_object_get(reply, "policy"));

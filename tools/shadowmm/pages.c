@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -216,4 +219,53 @@ int maps_each(pid_t pid, bool (*fn)(void *priv, const struct map_line *line), vo
 	free(text);
 	fclose(file);
 	return 0;
+}
+
+static void memory_fs_add(struct memory_fs *fs, unsigned int major, unsigned int minor)
+{
+	if (fs->nr == sizeof(fs->device) / sizeof(fs->device[0]))
+		return;
+	fs->device[fs->nr].major = major;
+	fs->device[fs->nr++].minor = minor;
+}
+
+/* The kernel's own mount is in no list. */
+static void memory_fs_own(struct memory_fs *fs)
+{
+	int fd = memfd_create("shadowmm", MFD_CLOEXEC);
+	struct stat st;
+
+	if (fd >= 0 && !fstat(fd, &st))
+		memory_fs_add(fs, major(st.st_dev), minor(st.st_dev));
+	if (fd >= 0)
+		close(fd);
+}
+
+void memory_fs_read(pid_t pid, struct memory_fs *fs)
+{
+	char path[40], *text = NULL;
+	unsigned int major, minor;
+	size_t room = 0;
+	FILE *file;
+
+	fs->nr = 0;
+	memory_fs_own(fs);
+	snprintf(path, sizeof(path), "/proc/%d/mountinfo", pid);
+	file = fopen(path, "re");
+	while (file && getline(&text, &room, file) > 0)
+		if ((strstr(text, " - tmpfs ") || strstr(text, " - devtmpfs ")) &&
+		    sscanf(text, "%*d %*d %u:%u", &major, &minor) == 2)
+			memory_fs_add(fs, major, minor);
+	free(text);
+	if (file)
+		fclose(file);
+}
+
+bool memory_fs_has(const struct memory_fs *fs, const struct map_line *line)
+{
+	for (unsigned int i = 0; line->inode && i < fs->nr; i++)
+		if (fs->device[i].major == line->major &&
+		    fs->device[i].minor == line->minor)
+			return true;
+	return false;
 }

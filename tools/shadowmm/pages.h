@@ -65,6 +65,17 @@ struct map_line {
 	char perms[5];
 	const char *name; /* "" for none; good until the next line */
 };
+/* File systems in memory, by device, as @pid has them mounted; and the kernel's own, of
+ * memfds and shared anonymous memory. */
+struct memory_fs {
+	unsigned int nr;
+	struct {
+		unsigned int major, minor;
+	} device[64];
+};
+void memory_fs_read(pid_t pid, struct memory_fs *fs);
+/* Pages of the area that are not anonymous are RssShmem of /proc/PID/status. */
+bool memory_fs_has(const struct memory_fs *fs, const struct map_line *line);
 /* Call @fn for each area of @pid until it returns false. 0 or -errno. */
 int maps_each(pid_t pid, bool (*fn)(void *priv, const struct map_line *line), void *priv);
 

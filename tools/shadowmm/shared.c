@@ -20,7 +20,7 @@ struct shared_page {
 	uint32_t whose; /* index of the key, if by file or by anon_vma */
 	uint64_t number;
 	uint32_t process, area;
-	bool exclusive;
+	bool exclusive, anon;
 };
 
 /* A file ("dev:inode") or a root anon_vma ("pid.born.number"). */
@@ -48,6 +48,80 @@ static uint32_t key_number(struct shared_set *set, const char *text)
 	set->key = grow(set->key, (set->nr_keys + 1) * sizeof(*set->key));
 	snprintf(set->key[set->nr_keys].text, sizeof(set->key[0].text), "%s", text);
 	return (uint32_t)set->nr_keys++;
+}
+
+/* --- what an area's pages count as ---------------------------------------------------
+ */
+
+struct find_socket {
+	pid_t pid;
+	bool found;
+};
+
+static bool look_for_socket(void *priv, int dir_fd)
+{
+	struct find_socket *f = priv;
+
+	f->found = socket_is_live(dir_fd, f->pid);
+	return !f->found;
+}
+
+/* Some have the library and nobody who answers for it, which is no news here. */
+static bool answers(pid_t pid)
+{
+	struct find_socket f = { .pid = pid };
+	struct proc_info info;
+
+	if (proc_read(pid, &info) && proc_maps_file(pid, "/libshadowmm.so"))
+		socket_dirs_of(info.euid, pid, look_for_socket, &f);
+	return f.found;
+}
+
+static void ask_areas(struct shared_process *p)
+{
+	json_t *reply = NULL;
+	int status;
+
+	p->known = json_null();
+	if (answers(p->pid))
+		reply = ask_process(p->pid, "maps", false, &status);
+	if (reply)
+		p->known = json_incref(json_object_get(reply, "areas"));
+	json_decref(reply);
+}
+
+static json_t *known_area(const struct shared_process *p, unsigned long start)
+{
+	size_t low = 0, high = json_array_size(p->known);
+
+	/* They ascend. */
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		json_t *area = json_array_get(p->known, middle);
+
+		if (strtoul(json_str(area, "end"), NULL, 16) <= start)
+			low = middle + 1;
+		else if (strtoul(json_str(area, "start"), NULL, 16) > start)
+			high = middle;
+		else
+			return area;
+	}
+	return NULL;
+}
+
+static void find_owner(const struct shared_process *p, struct shared_area *area,
+		       const struct memory_fs *fs)
+{
+	json_t *known = known_area(p, area->line.start),
+	       *host = json_object_get(known, "host");
+
+	area->owner = memory_fs_has(fs, &area->line) ? PAGES_SHMEM : PAGES_FILE;
+	if (!strcmp(json_str(known, "reason"), "shadowmm"))
+		area->owner = PAGES_LIBRARY;
+	if (!host)
+		return;
+	area->owner = PAGES_FILE;
+	area->host = strdup(json_str(host, "name"));
 }
 
 /* --- one process ------------------------------------------------------------------- */
@@ -148,6 +222,7 @@ static void add_page(struct walk *w, unsigned long addr, uint64_t entry)
 		.process = (uint32_t)(w->process - w->set->process),
 		.area = (uint32_t)(w->area - w->process->area),
 		.exclusive = entry & PM_EXCLUSIVE,
+		.anon = !(entry & PM_FILE),
 	};
 
 	if (page_has_frame(entry)) {
@@ -187,9 +262,13 @@ static bool collect_process(struct shared_set *set, struct shared_process *p)
 {
 	struct walk w = { .set = set, .process = p, .fd = pages_open(p->pid) };
 	int err = w.fd < 0 ? w.fd : maps_each(p->pid, add_area, p);
+	struct memory_fs fs;
 
+	memory_fs_read(p->pid, &fs);
+	ask_areas(p);
 	for (size_t i = 0; !err && i < p->nr_areas; i++) {
 		w.area = &p->area[i];
+		find_owner(p, w.area, &fs);
 		w.file_key = -1;
 		w.linked = NULL;
 		if (!is_special(&w.area->line))
@@ -224,6 +303,19 @@ static bool same_name(const struct shared_page *a, const struct shared_page *b)
 	return a->kind == b->kind && a->whose == b->whose && a->number == b->number;
 }
 
+static void count_kind(struct page_counts *c, const struct shared_page *page,
+		       enum page_owner owner)
+{
+	if (owner == PAGES_LIBRARY)
+		c->library++;
+	else if (page->anon)
+		c->anon++;
+	else if (owner == PAGES_SHMEM)
+		c->shmem++;
+	else
+		c->file++;
+}
+
 static void count_page(struct page_counts *c, const struct shared_page *page, bool shared,
 		       bool unsure)
 {
@@ -246,9 +338,12 @@ static void count_group(struct shared_set *set, const struct shared_page *page, 
 	set->most += page->kind == BY_ANON_VMA ? n : 1;
 	for (size_t i = 0; i < n; i++) {
 		struct shared_process *p = &set->process[page[i].process];
+		struct shared_area *area = &p->area[page[i].area];
 
 		count_page(&p->count, &page[i], shared, unsure);
-		count_page(&p->area[page[i].area].count, &page[i], shared, unsure);
+		count_page(&area->count, &page[i], shared, unsure);
+		count_kind(&p->count, &page[i], area->owner);
+		count_kind(&area->count, &page[i], area->owner);
 	}
 }
 
@@ -294,10 +389,13 @@ void shared_free(struct shared_set *set)
 	for (size_t i = 0; set->process && i < set->nr; i++) {
 		struct shared_process *p = &set->process[i];
 
-		for (size_t j = 0; j < p->nr_areas; j++)
+		for (size_t j = 0; j < p->nr_areas; j++) {
 			free((char *)p->area[j].line.name);
+			free(p->area[j].host);
+		}
 		free(p->area);
 		json_decref(p->chains);
+		json_decref(p->known);
 	}
 	free(set->process);
 	free(set->page);

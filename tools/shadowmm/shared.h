@@ -20,12 +20,23 @@
 /* Pages in memory. resident = here + shared: "here" nobody else of the set has. */
 struct page_counts {
 	unsigned long resident, here, shared;
+	/* By kind as the program sees it: frames of the library's are a file's; what the
+	 * library has for itself is none of these. */
+	unsigned long anon, file, shmem, library;
 	unsigned long exclusive; /* of "here": mapped once in the whole system */
 	unsigned long unsure;	 /* of "shared" or "here": by anon_vma, or by nothing */
 };
 
+enum page_owner {
+	PAGES_FILE,   /* what is not anonymous is a file's */
+	PAGES_SHMEM,  /* or shared memory */
+	PAGES_LIBRARY /* all are the library's */
+};
+
 struct shared_area {
 	struct map_line line; /* its name is the area's own */
+	enum page_owner owner;
+	char *host; /* frames of the library's: of this file; or NULL */
 	struct page_counts count;
 };
 
@@ -36,6 +47,7 @@ struct shared_process {
 	size_t nr_areas;
 	struct page_counts count;
 	unsigned long swap; /* pages, not in the other counts */
+	json_t *known;	    /* areas of `maps`; null: nobody to ask */
 	json_t *chains;	    /* areas of `rmap`, once asked for; null: it cannot say */
 };
 
