@@ -263,14 +263,16 @@ bool file_is_leaving(const struct engine *e, unsigned long page)
 	       page < __atomic_load_n(&e->files.leaving_end, __ATOMIC_SEQ_CST);
 }
 
-/* The window without what is being given back, or is another chunk's. */
+/* The window without what is being given back at its ends; @page, if it is inside, stays.
+ */
 static void clip(const struct engine *e, unsigned long page, struct file_plan *plan)
 {
-	while (plan->start < page && file_is_leaving(e, plan->start)) {
+	while (plan->start < min(page, plan->end) && file_is_leaving(e, plan->start)) {
 		plan->start += PAGE_SIZE;
 		plan->pgoff++;
 	}
-	while (plan->end > page + PAGE_SIZE && file_is_leaving(e, plan->end - PAGE_SIZE))
+	while (plan->end > max(page + PAGE_SIZE, plan->start) &&
+	       file_is_leaving(e, plan->end - PAGE_SIZE))
 		plan->end -= PAGE_SIZE;
 }
 
@@ -335,4 +337,22 @@ void filemap_fault(struct engine *e, unsigned long page, bool minor,
 	 * for this. */
 	if (asked->ahead)
 		read_ahead(m, end_page, asked->ahead);
+}
+
+void filemap_populate(struct engine *e, const struct file_plan *asked)
+{
+	struct file_plan plan = *asked;
+	struct address_space *m = plan.mapping;
+	unsigned long chunk = plan.pgoff / PAGE_CACHE_CHUNK;
+	struct page_cache *cache = __atomic_load_n(&m->cache, __ATOMIC_SEQ_CST);
+
+	if (!cache || m->state != MAPPING_LIVE)
+		return;
+	clip(e, plan.end, &plan);
+	clip(e, 0, &plan);
+	if (plan.start >= plan.end || !chunk_lock(cache, chunk))
+		return;
+	fill_chunk(m, plan.pgoff, plan.pgoff + ((plan.end - plan.start) >> PAGE_SHIFT));
+	map_frames(e, &plan, plan.start, plan.end);
+	chunk_unlock(cache, chunk);
 }

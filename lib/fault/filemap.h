@@ -26,6 +26,12 @@
  * mm_read_lock(). */
 void filemap_fault(struct engine *e, unsigned long page, bool minor,
 		   const struct file_plan *plan);
+/*
+ * The window of @plan, of one chunk (file_populate()), is read and mapped as far as that
+ * is possible; nobody waits for it. Caller is inside mm_read_lock(), and those who unmap
+ * or give back wait for him as for a fault task (engine_wait_range(), F2).
+ */
+void filemap_populate(struct engine *e, const struct file_plan *plan);
 /* Nothing may be installed at @page now; who waits there will be woken. */
 bool file_is_leaving(const struct engine *e, unsigned long page);
 
