@@ -4,12 +4,15 @@
 #define SHADOWMM_BASE_FILES_H
 
 #include "lib/base/compiler.h"
+#include "lib/base/reader.h"
 
 struct file_state {
 	/* Where areas are being given back: nothing is installed there, and who faults
 	 * there is woken in the end. Whoever gives back, with mmap_lock. */
 	unsigned long leaving_start, leaving_end;
-	int lease_tid;	 /* of the task that answers to leases; the service task */
+	int lease_tid; /* of the task that answers to leases; the service task */
+	int mount; /* of the files that frames are in; 0: not tried. The service task */
+	struct reader reader;
 	const char *why; /* files cannot be ours, or NULL; static string */
 };
 

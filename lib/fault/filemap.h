@@ -3,7 +3,7 @@
  * Files that we page. The kernel has a private mapping of a memfd at the place; the
  * program's own mapping of the file lies aside (lib/mm/address_space.h).
  *
- *	filemap.c    a fault: fill frames from the file, map them
+ *	filemap.c    a fault: fill frames from the file (fill.h), map them
  *	mapping.c    a file becomes ours: lease, frames, index; and its end
  *	file_area.c  an area becomes ours, and the kernel's again
  *	lease.c	     the task that waits for somebody who wants to write to a file
@@ -57,6 +57,8 @@ void mapping_end(struct engine *e, struct address_space *mapping);
 void mapping_unlink_all(const struct engine *e);
 /* A descriptor of the frames that no other mapping has, so that areas do not merge. */
 int mapping_frames(const struct address_space *mapping);
+/* The vma_file of @fd, one of ours, as maps shows it. NULL: no memory. */
+struct vma_file *mapping_file_of(struct engine *e, int fd);
 /* The vma_file of the frames as maps shows them. NULL: no memory. */
 struct vma_file *mapping_file(struct engine *e, const struct address_space *mapping);
 
