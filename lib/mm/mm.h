@@ -491,7 +491,7 @@ struct fault_plan {
 	unsigned int turn;     /* fault_streams.clock then; 0: no stream was asked */
 };
 
-#define FAULT_AROUND_MAX 512			/* pages: largest window */
+#define FAULT_AROUND_MAX 512			  /* pages: largest window */
 #define FILE_AHEAD_MAX	 (4UL * FAULT_AROUND_MAX) /* pages: file_plan.ahead */
 
 /*
