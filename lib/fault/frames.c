@@ -99,13 +99,15 @@ long frames_open(struct engine *e, const char *name, u64 size)
 	return mount > 0 ? open_in(mount, name, size) : -ENODEV;
 }
 
-/* Not sealed, but in a place where only who has the descriptor could make it shorter. */
+/* No memfd, since it has not our seals, but in a place where only who has the descriptor
+ * could make it shorter. */
 bool frames_fit(int fd, u64 size)
 {
 	struct statx x;
 	u64 fs[16];
 
 	return !sys_fstatfs(fd, fs) && fs[0] == TMPFS_MAGIC &&
+	       sys_fcntl(fd, F_GET_SEALS, 0) == F_SEAL_SEAL &&
 	       !sys_statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &x) &&
 	       x.stx_size == size && !x.stx_nlink && x.stx_uid == (u32)sys_geteuid();
 }
