@@ -138,6 +138,7 @@ struct mm_birth {
 #define ENGINE_STACK_POOL    (16 * 1024)
 #define ENGINE_STACK_COW     (16 * 1024)
 #define ENGINE_STACK_LEASE   (32 * 1024)
+#define ENGINE_STACK_READ    (16 * 1024)
 
 #define FAULT_TASKS_MAX	     4
 
@@ -225,6 +226,7 @@ struct engine {
 	char stack_cow[ENGINE_STACK_COW] __attribute__((aligned(64)));
 	char stack_lease[ENGINE_STACK_LEASE] __attribute__((aligned(64)));
 	char stack_populate[ENGINE_STACK_POOL] __attribute__((aligned(64)));
+	char stack_read[ENGINE_STACK_READ] __attribute__((aligned(64)));
 
 	struct cow_sampling sampling; /* last: large, and mostly never touched */
 };

@@ -4,6 +4,7 @@
 #define SHADOWMM_BASE_FILES_H
 
 #include "lib/base/compiler.h"
+#include "lib/base/reader.h"
 
 #define POPULATE_QUEUE 16
 
@@ -23,6 +24,8 @@ struct file_state {
 	unsigned long leaving_start, leaving_end;
 	int lease_tid; /* of the task that answers to leases; the service task */
 	struct populate_state populate;
+	int mount; /* of the files that frames are in; 0: not tried. The service task */
+	struct reader reader;
 	const char *why; /* files cannot be ours, or NULL; static string */
 };
 

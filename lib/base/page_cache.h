@@ -47,7 +47,8 @@ struct page_cache {
 	/* Of all processes, for `shadowmm cache`; atomic, relaxed. */
 	u64 filled;  /* pages read from the file */
 	u64 evicted; /* pages dropped from it again */
-	u32 lock[];  /* by chunk: 0, or the tid of its holder. Then the bits, u64 each */
+	u32 lock[]; /* by chunk: 0, or a tid that ends with its holder. Then the bits, u64
+		       each */
 };
 
 static inline u64 *page_cache_bits(struct page_cache *c)

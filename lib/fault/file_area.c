@@ -19,7 +19,7 @@
 #include <linux/resource.h>
 
 #include "lib/base/string.h"
-#include "lib/fault/filemap.h"
+#include "lib/fault/fill.h"
 #include "lib/fault/internal.h"
 #include "lib/mm/mm.h"
 #include "lib/sys/aside.h"
@@ -593,6 +593,7 @@ void file_leave(struct engine *e, struct address_space *m)
 {
 	__atomic_store_n(&m->state, MAPPING_LEAVING, __ATOMIC_SEQ_CST);
 	give_back(e, 0, ~0UL & PAGE_MASK, m, false, TRACK_FILE_LEFT);
+	reader_forget(e, m);
 	lease_give(m->file_fd);
 	__atomic_store_n(&m->state, MAPPING_LEFT, __ATOMIC_SEQ_CST);
 	/* Who came too late for its piece, and was told to wait. */

@@ -2,194 +2,18 @@
 /*
  * A fault in an area of a file (mm/filemap.c).
  *
- *	filemap_fault -> fill_chunk    what has no bit: pread() from the file, pwrite() to
- *		      |		       the frames, set the bit
- *		      '-> map_frames   UFFDIO_CONTINUE what has one
- *		      '-> bypass       the page alone, private, if the chunk is not to be
+ *	filemap_fault -> fill_chunk    what has no bit is read (fill.c)
+ *		      |-> map_frames   UFFDIO_CONTINUE what has one
+ *		      |-> bypass       the page alone, private, if the chunk is not to be
  *had
+ *		      '-> read_ahead   what comes next, which nobody waits for (reader.c)
  */
-#include "lib/base/string.h"
-#include "lib/fault/filemap.h"
+#include "lib/fault/fill.h"
 #include "lib/mm/mm.h"
 #include "lib/sys/sys.h"
 #include "lib/sys/uffd.h"
 
 #define POSIX_FADV_WILLNEED 3 /* linux/fadvise.h */
-
-#define BUFFER_PAGES	    32
-#define BUFFERS		    4
-
-/* Bytes on their way; in the second-level cache, mostly. */
-static struct fill_buffer {
-	u32 busy;
-	char bytes[BUFFER_PAGES * PAGE_SIZE] __attribute__((aligned(4096)));
-} buffers[BUFFERS];
-
-static struct fill_buffer *buffer_get(void)
-{
-	for (unsigned int i = 0;; i = (i + 1) % BUFFERS)
-		if (!__atomic_exchange_n(&buffers[i].busy, 1, __ATOMIC_ACQUIRE))
-			return &buffers[i];
-}
-
-static void buffer_put(struct fill_buffer *b)
-{
-	__atomic_store_n(&b->busy, 0, __ATOMIC_RELEASE);
-}
-
-/* --- the lock of a chunk ------------------------------------------------------------ */
-
-#define LOCK_WAITED 0x80000000U /* beside the tid: somebody sleeps */
-#define LOCK_TICKS  20
-#define LOCK_TICK   (5 * 1000 * 1000) /* nanoseconds */
-
-static bool holder_is_dead(u32 lock)
-{
-	return sys_kill(lock & ~LOCK_WAITED, 0) == -ESRCH;
-}
-
-static bool lock_swap(u32 *lock, u32 *old, u32 new)
-{
-	return __atomic_compare_exchange_n(lock, old, new, false, __ATOMIC_ACQUIRE,
-					   __ATOMIC_RELAXED);
-}
-
-/* Not PRIVATE: the other one is another process. */
-static void lock_wait(u32 *lock, u32 seen)
-{
-	const struct timespec tick = { 0, LOCK_TICK };
-
-	if (seen & LOCK_WAITED || lock_swap(lock, &seen, seen | LOCK_WAITED))
-		sys_futex(lock, FUTEX_WAIT, seen | LOCK_WAITED, &tick);
-}
-
-/*
- * Drepper, "Futexes are tricky", mutex 3, with the holder's tid. Who holds it may be
- * reading from a slow disk, so it is not waited for without end: C3.
- */
-static bool chunk_lock(struct page_cache *c, unsigned long chunk)
-{
-	u32 *lock = &c->lock[chunk], tid = (u32)sys_gettid(), seen = 0;
-
-	if (lock_swap(lock, &seen, tid))
-		return true;
-	for (int i = 0; i < LOCK_TICKS; i++) {
-		seen = __atomic_load_n(lock, __ATOMIC_RELAXED);
-		if ((!seen || holder_is_dead(seen)) &&
-		    lock_swap(lock, &seen, tid | LOCK_WAITED))
-			return true;
-		if (seen)
-			lock_wait(lock, seen);
-	}
-	return false;
-}
-
-static void chunk_unlock(struct page_cache *c, unsigned long chunk)
-{
-	u32 *lock = &c->lock[chunk];
-
-	if (__atomic_exchange_n(lock, 0, __ATOMIC_RELEASE) & LOCK_WAITED)
-		sys_futex(lock, FUTEX_WAKE, 1, NULL);
-}
-
-/* --- filling ----------------------------------------------------------------------- */
-
-/* All of [page, page + n) of the file; zeroes after its end. 0 or -errno. */
-static long read_pages(const struct address_space *m, unsigned long page, unsigned long n,
-		       char *buf)
-{
-	size_t want = min(n << PAGE_SHIFT, m->key.size - (page << PAGE_SHIFT)), got = 0;
-
-	while (got < want) {
-		long ret = sys_pread(m->file_fd, buf + got, want - got,
-				     (page << PAGE_SHIFT) + got);
-
-		if (ret == -EINTR)
-			continue;
-		if (ret <= 0)
-			return ret ? ret : -EIO;
-		got += (size_t)ret;
-	}
-	memset(buf + got, 0, (n << PAGE_SHIFT) - got);
-	return 0;
-}
-
-/* The kernel shows a page to others only when all of it is there. */
-static long write_pages(const struct address_space *m, unsigned long page,
-			unsigned long n, const char *buf)
-{
-	size_t want = min(n << PAGE_SHIFT, m->key.size - (page << PAGE_SHIFT)), put = 0;
-
-	while (put < want) {
-		long ret = sys_pwrite(m->frames_fd, buf + put, want - put,
-				      (page << PAGE_SHIFT) + put);
-
-		if (ret == -EINTR)
-			continue;
-		if (ret <= 0)
-			return ret ? ret : -EIO;
-		put += (size_t)ret;
-	}
-	return 0;
-}
-
-static void set_bits(struct address_space *m, unsigned long page, unsigned long n)
-{
-	u64 *bits = page_cache_bits(m->cache);
-
-	for (unsigned long i = page; i < page + n; i++)
-		__atomic_fetch_or(&bits[i / 64], 1ULL << i % 64, __ATOMIC_RELEASE);
-	stat_add(m->filled, n);
-	stat_add(m->cache->filled, n);
-}
-
-/* [page, end) has no bits. Caller holds the lock of its chunk. 0 or -errno. */
-static long fill_run(struct address_space *m, unsigned long page, unsigned long end)
-{
-	struct fill_buffer *b = buffer_get();
-	long ret = 0;
-
-	while (!ret && page < end) {
-		unsigned long n = min(end - page, (unsigned long)BUFFER_PAGES);
-
-		ret = read_pages(m, page, n, b->bytes);
-		if (!ret)
-			ret = write_pages(m, page, n, b->bytes);
-		if (!ret)
-			set_bits(m, page, n);
-		page += n;
-	}
-	buffer_put(b);
-	return ret;
-}
-
-static unsigned long next_bit(struct page_cache *c, unsigned long page, unsigned long end,
-			      bool is)
-{
-	while (page < end && page_cache_test(c, page) != is)
-		page++;
-	return page;
-}
-
-/* What has no bit in [page, end), of one chunk, whose lock the caller holds. */
-static long fill_chunk(struct address_space *m, unsigned long page, unsigned long end)
-{
-	long ret = 0;
-
-	while (!ret && (page = next_bit(m->cache, page, end, false)) < end) {
-		unsigned long stop = next_bit(m->cache, page, end, true);
-
-		ret = fill_run(m, page, stop);
-		page = stop;
-	}
-	return ret;
-}
-
-static void clear_bit(struct address_space *m, unsigned long page)
-{
-	__atomic_fetch_and(&page_cache_bits(m->cache)[page / 64], ~(1ULL << page % 64),
-			   __ATOMIC_SEQ_CST);
-}
 
 /* --- mapping ----------------------------------------------------------------------- */
 
@@ -213,12 +37,12 @@ static unsigned long map_run(struct engine *e, unsigned long start, unsigned lon
 	return 0;
 }
 
-/* Frames with a bit, at the addresses [at, end) of the plan. */
-static void map_frames(struct engine *e, const struct file_plan *plan, unsigned long at,
-		       unsigned long end)
+/* Frames with a bit, at the addresses [at, end) of the plan. Bytes mapped from @at on. */
+static unsigned long map_frames(struct engine *e, const struct file_plan *plan,
+				unsigned long at, unsigned long end)
 {
 	struct address_space *m = plan->mapping;
-	unsigned long done, page, stop;
+	unsigned long start = at, first = 0, done, page, stop;
 	int present = 0;
 
 	while (at < end && present < PRESENT_MAX) {
@@ -230,12 +54,15 @@ static void map_frames(struct engine *e, const struct file_plan *plan, unsigned 
 		}
 		done = map_run(e, at, at + ((stop - page) << PAGE_SHIFT));
 		stat_add(m->mapped, done >> PAGE_SHIFT);
+		if (at == start)
+			first = done;
 		at += done;
 		if (done >> PAGE_SHIFT < stop - page) {
 			present++;
 			at += PAGE_SIZE;
 		}
 	}
+	return first;
 }
 
 /*
@@ -245,14 +72,14 @@ static void map_frames(struct engine *e, const struct file_plan *plan, unsigned 
 static bool bypass(struct engine *e, unsigned long page, const struct file_plan *plan)
 {
 	unsigned long number = plan->pgoff + ((page - plan->start) >> PAGE_SHIFT);
-	struct fill_buffer *b = buffer_get();
-	long ret = read_pages(plan->mapping, number, 1, b->bytes);
+	char *buf = fill_buffer_get();
+	long ret = read_pages(e, plan->mapping, number, 1, buf);
 
 	if (!ret)
-		uffd_copy(e->uffd, page, b->bytes);
+		uffd_copy(e->uffd, page, buf);
 	else
 		lease_trouble(e, plan->mapping);
-	buffer_put(b);
+	fill_buffer_put(buf);
 	stat_inc(plan->mapping->bypassed);
 	return !ret;
 }
@@ -263,21 +90,29 @@ bool file_is_leaving(const struct engine *e, unsigned long page)
 	       page < __atomic_load_n(&e->files.leaving_end, __ATOMIC_SEQ_CST);
 }
 
-/* The window without what is being given back, or is another chunk's. */
+/* The window without what is being given back at its ends; @page, if it is inside, stays.
+ */
 static void clip(const struct engine *e, unsigned long page, struct file_plan *plan)
 {
-	while (plan->start < page && file_is_leaving(e, plan->start)) {
+	while (plan->start < min(page, plan->end) && file_is_leaving(e, plan->start)) {
 		plan->start += PAGE_SIZE;
 		plan->pgoff++;
 	}
-	while (plan->end > page + PAGE_SIZE && file_is_leaving(e, plan->end - PAGE_SIZE))
+	while (plan->end > max(page + PAGE_SIZE, plan->start) &&
+	       file_is_leaving(e, plan->end - PAGE_SIZE))
 		plan->end -= PAGE_SIZE;
 }
 
-/* The kernel reads on while we map; our next window then waits for less. */
-static void read_ahead(const struct address_space *m, unsigned long page, unsigned long n)
+/* What a small file's next window will have to wait for is on its way into the kernel's
+ * cache meanwhile; of a large one smm-read takes care. */
+static void read_ahead(struct engine *e, struct address_space *m, unsigned long page,
+		       unsigned long n)
 {
-	sys_fadvise(m->file_fd, page << PAGE_SHIFT, n << PAGE_SHIFT, POSIX_FADV_WILLNEED);
+	if (m->drop && READ_ONCE(e->files.reader.tid) > 0)
+		reader_ahead(e, m, page, n);
+	else
+		sys_fadvise(m->file_fd, page << PAGE_SHIFT, n << PAGE_SHIFT,
+			    POSIX_FADV_WILLNEED);
 }
 
 static void count_fault(const struct file_plan *plan, bool minor)
@@ -290,18 +125,71 @@ static void count_fault(const struct file_plan *plan, bool minor)
 		stat_inc(plan->stat->faults);
 }
 
+static unsigned long plan_end(const struct file_plan *plan)
+{
+	return plan->pgoff + ((plan->end - plan->start) >> PAGE_SHIFT);
+}
+
+static unsigned long plan_number(const struct file_plan *plan, unsigned long page)
+{
+	return plan->pgoff + ((page - plan->start) >> PAGE_SHIFT);
+}
+
+/*
+ * An event says that the frames do not have the page, though its bit says that they do
+ * (C1). Mostly somebody, smm-read say, has filled it since; if they have lost it, the bit
+ * is wrong. Caller holds the chunk's lock.
+ */
+static void believe_event(struct engine *e, const struct file_plan *plan,
+			  unsigned long page)
+{
+	unsigned long number = plan_number(plan, page), done;
+
+	if (page_cache_test(plan->mapping->cache, number) &&
+	    uffd_continue(e->uffd, page, page + PAGE_SIZE, &done) == -EFAULT)
+		clear_bit(plan->mapping, number);
+}
+
+enum outcome {
+	WOKEN,	/* mapped, and who waits for it has been woken by that */
+	THERE,	/* it has a frame: it is mapped already, or he is to try again */
+	NOTHING /* it has none */
+};
+
+/* What the window lacks is read, and it is mapped, the page of the fault first: what
+ * precedes it may be mapped long since. */
+static enum outcome bring_in(struct engine *e, unsigned long page, bool minor,
+			     const struct file_plan *plan)
+{
+	struct address_space *m = plan->mapping;
+	unsigned long number = plan_number(plan, page), mapped;
+	unsigned long chunk = number / PAGE_CACHE_CHUNK;
+	long ret;
+
+	if (!chunk_lock(e, m->cache, chunk))
+		return NOTHING;
+	reader_arrived(e, m, number);
+	if (!minor)
+		believe_event(e, plan, page);
+	ret = plan->read ? fill_chunk(e, m, plan->pgoff, plan_end(plan))
+			 : fill_chunk(e, m, number, number + 1);
+	mapped = map_frames(e, plan, page, plan->end);
+	map_frames(e, plan, plan->start, page);
+	chunk_unlock(m->cache, chunk);
+	if (mapped)
+		return WOKEN;
+	/* No room for frames, or a page of the window that cannot be read. */
+	return !ret || page_cache_test(m->cache, number) ? THERE : NOTHING;
+}
+
 void filemap_fault(struct engine *e, unsigned long page, bool minor,
 		   const struct file_plan *asked)
 {
 	struct file_plan plan = *asked;
 	struct address_space *m = plan.mapping;
-	unsigned long number = plan.pgoff + ((page - plan.start) >> PAGE_SHIFT);
-	unsigned long chunk = number / PAGE_CACHE_CHUNK;
-	unsigned long end_page = plan.pgoff + ((plan.end - plan.start) >> PAGE_SHIFT);
-	struct page_cache *cache = __atomic_load_n(&m->cache, __ATOMIC_SEQ_CST);
-	long ret;
+	enum outcome outcome;
 
-	if (!cache) { /* the area has gone */
+	if (!__atomic_load_n(&m->cache, __ATOMIC_SEQ_CST)) { /* the area has gone */
 		uffd_wake(e->uffd, page, page + PAGE_SIZE);
 		return;
 	}
@@ -311,51 +199,30 @@ void filemap_fault(struct engine *e, unsigned long page, bool minor,
 		return;
 	count_fault(&plan, minor);
 	clip(e, page, &plan);
-	if (!chunk_lock(cache, chunk)) {
-		if (bypass(e, page, &plan))
-			uffd_wake(e->uffd, page, page + PAGE_SIZE);
-		return;
-	}
-	/* The frames lost it, whatever its bit says (C1). */
-	if (!minor)
-		clear_bit(m, number);
-	if (plan.read)
-		ret = fill_chunk(m, plan.pgoff,
-				 plan.pgoff + ((plan.end - plan.start) >> PAGE_SHIFT));
-	else
-		ret = fill_chunk(m, number, number + 1);
-	/* The page of the fault first: what precedes it may be mapped long since. */
-	map_frames(e, &plan, page, plan.end);
-	map_frames(e, &plan, plan.start, page);
-	chunk_unlock(cache, chunk);
-	/* No room for frames, or a page of the window that cannot be read. */
-	if (!ret || page_cache_test(m->cache, number) || bypass(e, page, &plan))
+	outcome = bring_in(e, page, minor, &plan);
+	if (outcome == THERE || (outcome == NOTHING && bypass(e, page, &plan)))
 		uffd_wake(e->uffd, page, page + PAGE_SIZE);
 	/* Neither he who waits for the page nor another process for the chunk need wait
 	 * for this. */
 	if (asked->ahead)
-		read_ahead(m, end_page, asked->ahead);
+		read_ahead(e, m, plan_end(asked), asked->ahead);
 }
-
-/* --- account: a simple version, to be replaced by that of the read-ahead -------------
- */
 
 void filemap_populate(struct engine *e, const struct file_plan *asked)
 {
 	struct file_plan plan = *asked;
 	struct address_space *m = plan.mapping;
-	struct page_cache *cache = __atomic_load_n(&m->cache, __ATOMIC_SEQ_CST);
-	unsigned long pages;
+	unsigned long chunk = plan.pgoff / PAGE_CACHE_CHUNK;
 
-	if (!cache || m->state != MAPPING_LIVE)
+	if (!__atomic_load_n(&m->cache, __ATOMIC_SEQ_CST) || m->state != MAPPING_LIVE)
 		return;
 	clip(e, plan.end, &plan);
-	while (plan.end > plan.start && file_is_leaving(e, plan.end - PAGE_SIZE))
-		plan.end -= PAGE_SIZE;
-	pages = (plan.end - plan.start) >> PAGE_SHIFT;
-	if (!pages || !chunk_lock(cache, plan.pgoff / PAGE_CACHE_CHUNK))
+	clip(e, 0, &plan);
+	if (plan.start >= plan.end || !chunk_lock(e, m->cache, chunk))
 		return;
-	fill_chunk(m, plan.pgoff, plan.pgoff + pages);
+	fill_chunk(e, m, plan.pgoff, plan_end(&plan));
 	map_frames(e, &plan, plan.start, plan.end);
-	chunk_unlock(cache, plan.pgoff / PAGE_CACHE_CHUNK);
+	chunk_unlock(m->cache, chunk);
+	if (asked->ahead)
+		read_ahead(e, m, plan_end(asked), asked->ahead);
 }

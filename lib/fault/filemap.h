@@ -3,7 +3,7 @@
  * Files that we page. The kernel has a private mapping of a memfd at the place; the
  * program's own mapping of the file lies aside (lib/mm/address_space.h).
  *
- *	filemap.c    a fault: fill frames from the file, map them
+ *	filemap.c    a fault: fill frames from the file (fill.h), map them
  *	mapping.c    a file becomes ours: lease, frames, index; and its end
  *	file_area.c  an area becomes ours, and the kernel's again
  *	populate.c   the task that brings in what the program says it will need
@@ -30,8 +30,11 @@
  * mm_read_lock(). */
 void filemap_fault(struct engine *e, unsigned long page, bool minor,
 		   const struct file_plan *plan);
-/* Fill the window of @plan and map it. No faulter is woken; what cannot be done is left.
- * Caller is inside mm_read_lock(). */
+/*
+ * The window of @plan, of one chunk (file_populate()), is read and mapped as far as that
+ * is possible; nobody waits for it. Caller is inside mm_read_lock(), and those who unmap
+ * or give back wait for him as for a fault task (engine_wait_range(), F2).
+ */
 void filemap_populate(struct engine *e, const struct file_plan *plan);
 /* Nothing may be installed at @page now; who waits there will be woken. */
 bool file_is_leaving(const struct engine *e, unsigned long page);
@@ -63,6 +66,8 @@ void mapping_end(struct engine *e, struct address_space *mapping);
 void mapping_unlink_all(const struct engine *e);
 /* A descriptor of the frames that no other mapping has, so that areas do not merge. */
 int mapping_frames(const struct address_space *mapping);
+/* The vma_file of @fd, one of ours, as maps shows it. NULL: no memory. */
+struct vma_file *mapping_file_of(struct engine *e, int fd);
 /* The vma_file of the frames as maps shows them. NULL: no memory. */
 struct vma_file *mapping_file(struct engine *e, const struct address_space *mapping);
 

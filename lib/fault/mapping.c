@@ -17,7 +17,7 @@
 
 #include "lib/base/fmt.h"
 #include "lib/base/string.h"
-#include "lib/fault/filemap.h"
+#include "lib/fault/fill.h"
 #include "lib/mm/mm.h"
 #include "lib/sys/aside.h"
 #include "lib/sys/sys.h"
@@ -131,8 +131,7 @@ static long memfd(const char *name, const char *suffix, u64 size)
 	return ret;
 }
 
-/* As maps shows it. NULL: no memory. */
-static struct vma_file *file_of_fd(struct engine *e, int fd)
+struct vma_file *mapping_file_of(struct engine *e, int fd)
 {
 	struct vma_file *file;
 	struct statx x;
@@ -155,28 +154,14 @@ static struct vma_file *file_of_fd(struct engine *e, int fd)
 /* The index is nobody's but ours: a child has its memory, but not the right to use it. */
 static long map_index(struct engine *e, struct address_space *m, size_t size)
 {
-	const unsigned long prot = PROT_READ | PROT_WRITE;
-	static const int advice[] = { MADV_DONTFORK, MADV_DONTDUMP };
 	long addr = mmap_aside(size, PROT_NONE, MAP_NORESERVE), ret;
-	struct vma_file *file;
 
 	if (IS_ERR_VALUE(addr))
 		return addr;
-	ret = sys_mmap(addr, size, prot, MAP_SHARED | MAP_FIXED, m->index_fd, 0);
-	file = IS_ERR_VALUE(ret) || e->reserve((unsigned long)addr, size)
-		       ? NULL
-		       : file_of_fd(e, m->index_fd);
-	if (!file) {
-		sys_munmap(addr, size);
-		return -ENOMEM;
-	}
-	mm_mmap_ours(e->mm, (unsigned long)addr, size, prot, MAP_SHARED, file);
-	for (size_t i = 0; i < ARRAY_SIZE(advice); i++)
-		if (!e->reserve((unsigned long)addr, size) &&
-		    !sys_madvise(addr, size, advice[i]))
-			mm_madvise(e->mm, (unsigned long)addr, size, advice[i]);
-	m->cache = (struct page_cache *)addr;
-	return 0;
+	ret = map_ours(e, m->index_fd, (unsigned long)addr, size);
+	if (!ret)
+		m->cache = (struct page_cache *)addr;
+	return ret;
 }
 
 /* Nobody finds the mapping any more; who had found it before may be at work with it. */
@@ -187,8 +172,7 @@ static void unmap_index(struct engine *e, struct address_space *m)
 
 	file_wait_for_tasks(e);
 	__atomic_store_n(&m->cache, NULL, __ATOMIC_SEQ_CST);
-	if (addr && !e->reserve(addr, size) && !sys_munmap(addr, size))
-		mm_munmap(e->mm, addr, size);
+	unmap_ours(e, addr, size);
 }
 
 /* --- links ------------------------------------------------------------------------- */
@@ -285,7 +269,9 @@ static void close_both(struct address_space *m)
 		sys_close(m->index_fd);
 	if (m->frames_fd >= 0)
 		sys_close(m->frames_fd);
-	m->index_fd = m->frames_fd = -1;
+	if (m->direct_fd >= 0)
+		sys_close(m->direct_fd);
+	m->index_fd = m->frames_fd = m->direct_fd = -1;
 }
 
 /* What the link's text says, if it is what it should be. */
@@ -304,7 +290,8 @@ static bool attach_to(struct engine *e, struct address_space *m, const char *tex
 	m->frames_fd = (int)open_of(pid, frames);
 	if (m->index_fd >= 0 && m->frames_fd >= 0 &&
 	    is_ours(m->index_fd, page_cache_size(m->nrpages)) &&
-	    is_ours(m->frames_fd, m->key.size) &&
+	    (is_ours(m->frames_fd, m->key.size) ||
+	     frames_fit(m->frames_fd, m->key.size)) &&
 	    !map_index(e, m, page_cache_size(m->nrpages))) {
 		if (index_fits(m))
 			return true;
@@ -376,7 +363,9 @@ static bool create(struct engine *e, struct address_space *m, const char *name)
 	size_t size = page_cache_size(m->nrpages);
 
 	m->index_fd = (int)memfd(name, ".index", size);
-	m->frames_fd = (int)memfd(name, "", m->key.size);
+	m->frames_fd = (int)frames_open(e, name, m->key.size);
+	if (m->frames_fd < 0)
+		m->frames_fd = (int)memfd(name, "", m->key.size);
 	if (m->index_fd < 0 || m->frames_fd < 0 || map_index(e, m, size)) {
 		close_both(m);
 		return false;
@@ -405,6 +394,8 @@ static struct address_space *mapping_make(struct engine *e, int fd,
 		mapping_free(e->mm, m);
 		return NULL;
 	}
+	frames_map(e, m);
+	reader_open(e, m);
 	if (m->shared)
 		link_make(e, m);
 	return m;
@@ -508,6 +499,8 @@ bool mapping_inherit(struct engine *e, struct address_space *m,
 	if (!e->parent_fault || !m->parent.shared || !inherit_file(e, m) ||
 	    !inherit_frames(e, m, frames))
 		return false;
+	frames_map(e, m);
+	reader_open(e, m);
 	m->shared = true;
 	link_make(e, m);
 	__atomic_store_n(&m->state, MAPPING_LIVE, __ATOMIC_SEQ_CST);
@@ -522,12 +515,16 @@ void mapping_end(struct engine *e, struct address_space *m)
 	if (READ_ONCE(e->fault_pid)) {
 		if (m->shared)
 			link_remove(e, m);
+		reader_forget(e, m);
 		unmap_index(e, m);
+		frames_unmap(e, m);
 		close_both(m);
 		lease_give(m->file_fd);
 		sys_close(m->file_fd);
 	}
 	mapping_free(e->mm, m);
+	if (READ_ONCE(e->fault_pid) && list_empty(&e->mm->mappings))
+		reader_end(e);
 }
 
 int mapping_frames(const struct address_space *m)
@@ -537,7 +534,7 @@ int mapping_frames(const struct address_space *m)
 
 struct vma_file *mapping_file(struct engine *e, const struct address_space *m)
 {
-	return file_of_fd(e, m->frames_fd);
+	return mapping_file_of(e, m->frames_fd);
 }
 
 void mapping_unlink_all(const struct engine *e)

@@ -25,6 +25,13 @@ enum mapping_state {
 	MAPPING_LEFT, /* they have been, but for pages that the program had written to */
 };
 
+/* What becomes of pages that reading the file brought into the kernel's cache. */
+enum file_drop {
+	DROP_NEVER,
+	DROP_BY_READ,	/* by the call that reads them */
+	DROP_BY_ADVICE, /* where that cannot */
+};
+
 /* Made and ended under mmap_lock; read under mm_read_lock(). Counters: any task. */
 struct address_space {
 	struct rcu_head rcu;
@@ -37,7 +44,12 @@ struct address_space {
 	struct vma_file *file;
 	struct page_cache *cache;	  /* mapped shared, TRACK_OURS, DONTFORK */
 	int file_fd, frames_fd, index_fd; /* in the engine's table; lib/fault's */
-	bool shared;			  /* others may find it (PAGE_CACHE_AGE_NS) */
+	int direct_fd; /* the file again, for reads past the kernel's cache; or -1 */
+	bool direct_failed;
+	bool quick;	    /* the last read did not wait for a disk; any task */
+	u8 drop;	    /* enum file_drop; any task */
+	unsigned long huge; /* the frames, for huge pages to come; 0: there are none */
+	bool shared;	    /* others may find it (PAGE_CACHE_AGE_NS) */
 	/* In a fork child: the descriptors of its parent's engine, from which it may take
 	 * over what is @shared there. */
 	struct {

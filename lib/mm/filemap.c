@@ -14,14 +14,16 @@
  *
  * A window ends with its chunk, which is what the engine locks, with the area and with
  *the file. Who jumps about in what is not cached gets his page alone after MISSES_MAX
- * windows that no fault came after, or at once if he says so (MADV_RANDOM).
+ * windows that no fault came after, or at once if he says so (MADV_RANDOM); but while the
+ * kernel has it in its cache the window grows with the faults in a chunk, up to 64 pages.
  */
 #include "lib/mm/address_space.h"
 #include "lib/mm/vm_ops.h"
 
-#define MAP_FIRST  16		   /* pages: fault_around_bytes */
-#define READ_FIRST 32		   /* pages: VM_READAHEAD_PAGES */
-#define MISSES_MAX 100		   /* MMAP_LOTSAMISS */
+#define MAP_FIRST  16  /* pages: fault_around_bytes */
+#define READ_FIRST 32  /* pages: VM_READAHEAD_PAGES */
+#define QUICK_MAX  64  /* pages: of what is not cached by us, but by the kernel */
+#define MISSES_MAX 100 /* MMAP_LOTSAMISS */
 #define SKIP	   (8 * PAGE_SIZE) /* of such a gap a stream takes no notice */
 
 /* --- bounds ------------------------------------------------------------------------ */
@@ -80,17 +82,14 @@ static bool is_cached(const struct address_space *mapping, unsigned long page)
 	return cache && page_cache_test(cache, page);
 }
 
-/*
- * @pages after the window, if the first or the last of them is still to be read. They lie
- * in one chunk, too.
- */
-static void look_ahead(const struct vm_fault *vmf, unsigned int pages)
+/* What follows the window, if the first or the last page of it is still to be read. */
+static void look_ahead(const struct vm_fault *vmf, unsigned long pages)
 {
 	struct file_plan *plan = &vmf->plan->file;
 	unsigned long page = plan->pgoff + ((plan->end - plan->start) >> PAGE_SHIFT);
-	unsigned long first, end;
+	unsigned long end = min(vmf->vma->vm_pgoff + vma_pages(vmf->vma),
+				(unsigned long)plan->mapping->nrpages);
 
-	chunk_bounds(vmf->vma, page, &first, &end);
 	if (page >= end)
 		return;
 	end = min(end, page + pages);
@@ -115,12 +114,16 @@ static unsigned int faults_before(struct fault_streams *streams, unsigned long a
 
 /* --- windows ----------------------------------------------------------------------- */
 
-static void filemap_map_pages(struct vm_fault *vmf)
+static void growing_window(const struct vm_fault *vmf, unsigned int most)
 {
 	unsigned int more = min(faults_before(vmf->streams, vmf->address), 5U);
 
-	aligned_window(vmf, min((unsigned int)MAP_FIRST << more,
-				(unsigned int)FAULT_AROUND_MAX));
+	aligned_window(vmf, min((unsigned int)MAP_FIRST << more, most));
+}
+
+static void filemap_map_pages(struct vm_fault *vmf)
+{
+	growing_window(vmf, FAULT_AROUND_MAX);
 }
 
 /* do_sync_mmap_readahead() */
@@ -129,18 +132,26 @@ static void read_around(const struct vm_fault *vmf)
 	struct vma_stat *stat = vmf->vma->stat;
 	bool alone = stat && stat->misses >= MISSES_MAX;
 
+	vmf->plan->file.read = true;
+	if (alone && READ_ONCE(mapping_of(vmf->vma)->quick)) {
+		growing_window(vmf, QUICK_MAX);
+		return;
+	}
 	if (stat && !alone)
 		stat->misses++;
 	aligned_window(vmf, alone ? 1 : READ_FIRST);
-	vmf->plan->file.read = true;
 }
 
-static void forward(const struct vm_fault *vmf, unsigned int pages)
+/* @so_far: pages of the stream. */
+static void forward(const struct vm_fault *vmf, unsigned int pages, unsigned long so_far)
 {
 	unsigned long page = page_at(vmf->vma, vmf->address);
 
 	set_window(vmf, page, page, page + pages);
-	look_ahead(vmf, pages);
+	if (vmf->vma->vm_flags & VM_SEQ_READ)
+		so_far = FILE_AHEAD_MAX;
+	so_far = max((unsigned long)pages, so_far);
+	look_ahead(vmf, min(so_far, FILE_AHEAD_MAX));
 	vmf->plan->file.read = true;
 }
 
@@ -177,7 +188,7 @@ static void go_on(const struct vm_fault *vmf, struct fault_stream *s)
 	if (stat && stat->misses)
 		stat->misses--;
 	if (is_after(s, vmf->address)) {
-		forward(vmf, s->window);
+		forward(vmf, s->window, (s->end - s->start) >> PAGE_SHIFT);
 		s->end = plan->end;
 	} else {
 		backward(vmf, s->window);
@@ -190,7 +201,7 @@ static void begin(struct vm_fault *vmf, struct fault_stream *s, bool major)
 	const struct file_plan *plan = &vmf->plan->file;
 
 	if (vmf->vma->vm_flags & VM_SEQ_READ)
-		forward(vmf, FAULT_AROUND_MAX);
+		forward(vmf, FAULT_AROUND_MAX, 0);
 	else if (major)
 		read_around(vmf);
 	else

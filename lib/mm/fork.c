@@ -50,6 +50,8 @@ static void dup_mappings(struct mm_struct *mm)
 			mapping->shared && mapping->state == MAPPING_LIVE;
 		mapping->cache = NULL;
 		mapping->file_fd = mapping->frames_fd = mapping->index_fd = -1;
+		mapping->direct_fd = -1;
+		mapping->huge = 0; /* VM_DONTCOPY */
 		mapping->shared = false;
 		mapping->state = MAPPING_LEAVING;
 	}

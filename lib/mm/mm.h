@@ -497,7 +497,7 @@ struct file_plan {
 	struct address_space *mapping;
 	unsigned long start, end; /* addresses */
 	unsigned long pgoff;	  /* file page of @start */
-	unsigned long ahead; /* pages after @end that will be wanted soon, in one chunk */
+	unsigned long ahead;	  /* pages after @end that will be wanted soon */
 	/* What the window lacks is to be read, and waited for. False: only the page of
 	 * the fault; of the others those that are there are mapped. */
 	bool read;
@@ -520,7 +520,8 @@ struct fault_plan {
 	unsigned int turn; /* fault_streams.clock then; 0: no stream was asked */
 };
 
-#define FAULT_AROUND_MAX 512 /* pages: largest window */
+#define FAULT_AROUND_MAX 512			  /* pages: largest window */
+#define FILE_AHEAD_MAX	 (4UL * FAULT_AROUND_MAX) /* pages: file_plan.ahead */
 
 /*
  * @flags: FAULT_FLAG_*. @fixed: the window in pages, rounded down to a power of

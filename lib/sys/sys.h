@@ -66,6 +66,9 @@ sys_call6(long nr, unsigned long a, unsigned long b, unsigned long c, unsigned l
 #define sys_read(fd, buf, n)	    sys_call3(__NR_read, fd, buf, n)
 #define sys_preadv2(fd, iov, n, flags) \
 	sys_call6(__NR_preadv2, fd, SYS_ARG_(iov), n, -1, -1, flags)
+/* The same at a place; @n vectors. */
+#define sys_preadv2_at(fd, iov, n, off, flags) \
+	sys_call6(__NR_preadv2, fd, SYS_ARG_(iov), n, off, 0, flags)
 #define sys_write(fd, buf, n)		sys_call3(__NR_write, fd, buf, n)
 #define sys_pwrite(fd, buf, n, off)	sys_call4(__NR_pwrite64, fd, buf, n, off)
 #define sys_pread(fd, buf, n, off)	sys_call4(__NR_pread64, fd, buf, n, off)
@@ -78,7 +81,13 @@ sys_call6(long nr, unsigned long a, unsigned long b, unsigned long c, unsigned l
 #ifndef __NR_cachestat
 #define __NR_cachestat 451 /* 6.5 */
 #endif
-#define sys_cachestat(fd, range, stat)	   sys_call4(__NR_cachestat, fd, range, stat, 0)
+#define sys_cachestat(fd, range, stat) sys_call4(__NR_cachestat, fd, range, stat, 0)
+#define sys_io_uring_setup(n, params)  sys_call2(__NR_io_uring_setup, n, params)
+#define sys_io_uring_enter(fd, submit, wait, flags) \
+	sys_call6(__NR_io_uring_enter, fd, submit, wait, flags, 0, 0)
+#define sys_fsopen(name, flags)		   sys_call2(__NR_fsopen, name, flags)
+#define sys_fsconfig(fd, cmd, key, value)  sys_call5(__NR_fsconfig, fd, cmd, key, value, 0)
+#define sys_fsmount(fd, flags, attrs)	   sys_call3(__NR_fsmount, fd, flags, attrs)
 #define sys_umask(mask)			   sys_call1(__NR_umask, mask)
 #define sys_readlink(path, buf, n)	   sys_call3(__NR_readlink, path, buf, n)
 #define sys_symlinkat(text, dfd, path)	   sys_call3(__NR_symlinkat, text, dfd, path)

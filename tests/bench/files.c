@@ -7,6 +7,8 @@
  *       warm    in order, the kernel's cache having read it before
  *       random  each page once, in no order; the cache as above
  *       hold    as warm, then waits, with all of it mapped, until its input ends
+ *       keep    as cold, and waits likewise
+ *       again   in order, the kernel's cache being as it is, and waits
  * WAY:  map     as it is: the kernel's or a preloaded library's
  *       floor   a minimal userfaultfd handler on the faulter's processor
  */
@@ -68,7 +70,8 @@ static void prepare_cache(int fd, bool cold)
 static void measure(const char *what, bool floor, const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	bool cold = !strcmp(what, "cold"), random = !strcmp(what, "random");
+	bool cold = !strcmp(what, "cold") || !strcmp(what, "keep");
+	bool random = !strcmp(what, "random");
 	double begin;
 	struct stat st;
 	size_t len, n;
@@ -77,7 +80,8 @@ static void measure(const char *what, bool floor, const char *path)
 	if (fd < 0 || fstat(fd, &st))
 		die(path);
 	len = (size_t)st.st_size;
-	prepare_cache(fd, cold);
+	if (strcmp(what, "again"))
+		prepare_cache(fd, cold);
 	if (floor) {
 		pin_to(0);
 		p = floor_map(fd, len, 0);
@@ -93,7 +97,8 @@ static void measure(const char *what, bool floor, const char *path)
 
 int main(int argc, char **argv)
 {
-	bool hold = argc == 4 && !strcmp(argv[1], "hold");
+	bool hold = argc == 4 && (!strcmp(argv[1], "hold") || !strcmp(argv[1], "keep") ||
+				  !strcmp(argv[1], "again"));
 
 	if (argc != 4)
 		return 2;

@@ -3,6 +3,7 @@
 that takes. Under the library with SHADOWMM_FILES=own; FILES_MB is the size of the file."""
 
 import contextlib
+import ctypes
 import os
 import re
 import subprocess
@@ -54,11 +55,22 @@ def read_row(bench, name, what, path, skip=()):
 # --- several processes ----------------------------------------------------------------
 
 
+CACHESTAT = 451  # Linux 6.5
+
+
+def kernels_copy(path):
+    """KiB of the file that the kernel has in its own cache; 0 if it does not say."""
+    everything, found = (ctypes.c_uint64 * 2)(0, 0), (ctypes.c_uint64 * 5)()
+    with open(path, "rb") as file:
+        ctypes.CDLL(None).syscall(CACHESTAT, file.fileno(), everything, found, 0)
+    return found[0] * os.sysconf("SC_PAGE_SIZE") // 1024
+
+
 class Reader:
     """One that has read everything, and keeps it mapped. Its time: ns per page."""
 
-    def __init__(self, bench, env, path):
-        self.process = subprocess.Popen([str(PROGRAMS / "files"), "hold", "map", str(path)],
+    def __init__(self, bench, env, path, what):
+        self.process = subprocess.Popen([str(PROGRAMS / "files"), what, "map", str(path)],
                                         env=env, cwd=bench.work, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
         self.time = float(self.process.stdout.readline())
@@ -83,16 +95,17 @@ def system_memory():
     return sum(int(fields[name].split()[0]) for name in ("Cached", "AnonPages"))
 
 
-def pair(bench, env, path):
+def pair(bench, env, path, what="hold"):
     """Two readers, the second after the first: their times; and for one and for both the sum
-    of Pss and how much memory the system uses more, in KiB."""
+    of Pss, how much memory the system uses more, and the kernel's own copy, in KiB. The second
+    finds what the first has left, also if that one began with nothing cached."""
     before = system_memory()
     readers, memory = [], []
     try:
-        for _ in range(2):
-            readers.append(Reader(bench, env, path))
+        for way in (what, "hold" if what == "hold" else "again"):
+            readers.append(Reader(bench, env, path, way))
             memory.append((sum(reader.pss() for reader in readers),
-                           max(0, system_memory() - before)))
+                           max(0, system_memory() - before), kernels_copy(path)))
     finally:
         for reader in readers:
             reader.end()
@@ -114,6 +127,19 @@ def pair_rows(bench, path):
             bench.add(Row(SECTION, f"files {what} of {name}", "MiB", columns), table.latency)
 
 
+def memory_rows(bench, path):
+    """Read with the kernel's cache empty. What the kernel keeps of the file is mapped by those
+    whom it serves, so it is in their Pss; beside frames of ours it is a second copy."""
+    ways = {column: lambda env=env: pair(bench, env, path, "keep")
+            for column, (_, env) in ways_of(bench).items() if column != FLOOR}
+    results = bench.rounds(3, ways)
+    for number, name in ((1, "one process"), (2, "two processes")):
+        columns = {column: [(run[number][0] + (run[number][2] if column == OURS else 0)) / 1024
+                            for run in runs] for column, runs in results.items()}
+        bench.add(Row(SECTION, f"files all memory of {name}, cold", "MiB", columns),
+                  table.latency)
+
+
 def measure(bench):
     if not bench.wanted("files"):
         return
@@ -126,3 +152,4 @@ def measure(bench):
         read_row(bench, "files sequential warm", "warm", path)
         read_row(bench, "files random warm", "random", path)
         pair_rows(bench, path)
+        memory_rows(bench, path)

@@ -115,7 +115,7 @@ static void check_plan(unsigned long page)
 	cr_assert_eq(p->stat, vma->stat);
 	if (!p->ahead)
 		return;
-	cr_assert_eq((last + 1) / CHUNK, (last + p->ahead) / CHUNK);
+	cr_assert_leq(p->ahead, FILE_AHEAD_MAX);
 	cr_assert_lt(last + p->ahead, mapping->nrpages);
 	cr_assert(p->end + PAGES(p->ahead) <= vma->vm_end);
 }
@@ -282,11 +282,34 @@ Test(filemap, in_order_windows_double_and_read_ahead)
 	cr_expect_eq(plan.file.ahead, 64);
 	expect_window(96, 0, 96, 224);
 	expect_window(224, 0, 224, 480);
-	cr_expect_eq(plan.file.ahead, 32, "to the end of the chunk");
+	cr_expect_eq(plan.file.ahead, 256, "into the next chunk");
 	expect_window(480, 0, 480, 512);
 	cr_expect_eq(plan.file.ahead, 512);
 	expect_window(512, 0, 512, 1024);
 	cr_expect_eq(plan.file.ahead, 512);
+	expect_window(1024, 0, 1024, 1536);
+	cr_expect_eq(plan.file.ahead, 1024, "as much as has been read so far");
+	expect_window(1536, 0, 1536, 2048);
+	cr_expect_eq(plan.file.ahead, 1536);
+	expect_window(2048, 0, 2048, 2560);
+	cr_expect_eq(plan.file.ahead, 4096 - 2560, "the end of the file");
+}
+
+/* As at random, but the kernel has it all: what is read is read from memory. */
+Test(filemap, cold_for_us_and_quickly_read)
+{
+	map_file(0, FILE_PAGES, 0, PAGES(FILE_PAGES));
+	find_vma(mm, AT(0))->stat->misses = 100;
+	expect_window(100, 0, 100, 101);
+	mapping->quick = true;
+	expect_window(1100, 0, 1088, 1104);
+	cr_expect(plan.file.read && !plan.file.ahead);
+	expect_window(1300, 0, 1280, 1312);
+	expect_window(1400, 0, 1344, 1408);
+	expect_window(1500, 0, 1472, 1536);
+	expect_window(3000, 0, 2992, 3008);
+	mapping->quick = false;
+	expect_window(5000, 0, 5000, 5001);
 }
 
 Test(filemap, what_is_cached_is_not_read_ahead)
@@ -372,9 +395,9 @@ Test(filemap, advice_steers)
 	cr_assert_eq(mm_prepare(mm, AT(0), PAGES(4096)), 0);
 	mm_madvise(mm, AT(0), PAGES(4096), MADV_SEQUENTIAL);
 	expect_window(1024, 0, 1024, 1536);
-	cr_expect_eq(plan.file.ahead, 512);
+	cr_expect_eq(plan.file.ahead, FILE_AHEAD_MAX);
 	expect_window(2000, 0, 2000, 2048);
-	cr_expect_eq(plan.file.ahead, 512);
+	cr_expect_eq(plan.file.ahead, FILE_AHEAD_MAX);
 }
 
 Test(filemap, a_fixed_window)

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stdio.h>
@@ -36,7 +37,8 @@ static struct capture plain, under;
 static void setup(void)
 {
 	static const char *const names[] = { "first_touch", "map_fixed",   "fork_data",
-					     "looked_at",   "shared_maps", NULL };
+					     "looked_at",   "shared_maps", "file_read",
+					     NULL };
 
 	if (geteuid())
 		cr_skip_test("needs root");
@@ -419,6 +421,121 @@ Test(fallbacks, disabled)
 		  "%#x %s%s", under.status, under.out, under.err);
 	live_command(&l, 'n', "new memory");
 	cr_expect(live_end(&l) == 0);
+}
+
+/* --- reading files ------------------------------------------------------------------ */
+
+static unsigned long counter(const char *name)
+{
+	char quoted[64];
+	const char *at;
+
+	snprintf(quoted, sizeof(quoted), "\"%s\":", name);
+	at = strstr(under.out, quoted);
+	cr_assert(at, "no %s in %s", name, under.out);
+	return strtoul(at + strlen(quoted), NULL, 10);
+}
+
+/* A file of 24 MiB that the kernel did not have in its cache has been read once, in
+ * order, and compared. What `stat` counted is in @under; true: the frames are huge. */
+static bool file_is_read(void (*before)(void))
+{
+	const struct how how = { .before = before,
+				 .env = { "SHADOWMM_QUIET=1", "SHADOWMM_FILES=own",
+					  "SHADOWMM_START=now" } };
+	const struct how ask = { .plain = true };
+	const char *argv[] = { scratch_path("file_read"), "live", NULL };
+	char pid[16], maps[64];
+	const char *stat[] = { scratch_path("shadowmm"), "stat", "--json", pid, NULL };
+	const char *grep[] = { "grep", "of-file-read", maps, NULL };
+	struct live l;
+	bool memfd;
+
+	live_start(&l, &how, argv);
+	live_command(&l, 0, "ready");
+	snprintf(pid, sizeof(pid), "%d", (int)l.pid);
+	snprintf(maps, sizeof(maps), "/proc/%d/maps", (int)l.pid);
+	capture(&under, &ask, grep);
+	memfd = strstr(under.out, "/memfd:of-file-read (deleted)");
+	capture(&under, &ask, stat);
+	cr_expect(under.status == 0, "%s", under.err);
+	cr_expect_eq(live_end(&l), 0);
+	cr_expect_eq(counter("files_ours"), 1);
+	cr_expect_gt(counter("file_ahead"), 4);
+	/* Who is slower than the disk has windows that nobody missed yet. */
+	cr_expect_leq(counter("file_ahead_used") + counter("file_ahead_unused"),
+		      counter("file_ahead"));
+	return !memfd;
+}
+
+#define FILE_PAGES (24 * 256 + 1)
+
+Test(fallbacks, files_direct)
+{
+	cr_expect(file_is_read(NULL), "no huge frames");
+	if (!counter("file_read_direct"))
+		cr_skip_test("this filesystem or kernel has no direct reads");
+	cr_expect_eq(counter("file_read_direct") + counter("file_read_buffered"),
+		     FILE_PAGES);
+}
+
+/* Behind a filter neither io_uring nor a mount is tried. */
+static void some_filter(void)
+{
+	filter_call(SYS_acct, EPERM_ACTION);
+}
+
+Test(fallbacks, files_without_ring)
+{
+	cr_expect_not(file_is_read(some_filter));
+	cr_expect_eq(counter("file_read_direct") + counter("file_read_buffered"),
+		     FILE_PAGES);
+}
+
+static void no_cachestat(void)
+{
+	filter_call(451, ENOSYS_ACTION);
+}
+
+Test(fallbacks, files_without_cachestat)
+{
+	file_is_read(no_cachestat);
+	cr_expect_eq(counter("file_read_direct"), 0);
+	cr_expect_eq(counter("file_read_buffered"), FILE_PAGES);
+}
+
+static void no_preadv2(void)
+{
+	filter_call(SYS_preadv2, SECCOMP_RET_ERRNO | EOPNOTSUPP);
+}
+
+Test(fallbacks, files_without_preadv2)
+{
+	file_is_read(no_preadv2);
+}
+
+static void plain_reads_only(void)
+{
+	filter_call(SYS_preadv2, SECCOMP_RET_ERRNO | EOPNOTSUPP);
+	no_cachestat();
+}
+
+Test(fallbacks, files_by_plain_reads)
+{
+	file_is_read(plain_reads_only);
+	cr_expect_eq(counter("file_read_direct"), 0);
+}
+
+/* Root in a container: may open userfaultfd, may not mount. */
+static void no_mounts(void)
+{
+	if (prctl(PR_CAPBSET_DROP, CAP_SYS_ADMIN))
+		_exit(125);
+}
+
+Test(fallbacks, files_without_mount)
+{
+	cr_expect_not(file_is_read(no_mounts), "a mount without the right to it");
 }
 
 /* --- saying so --------------------------------------------------------------------- */
