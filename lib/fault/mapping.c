@@ -274,6 +274,30 @@ static void close_both(struct address_space *m)
 	m->index_fd = m->frames_fd = m->direct_fd = -1;
 }
 
+/* Index and frames of the engine @pid, which may be another process by now: nothing is
+ * believed. */
+static bool open_both(struct address_space *m, int pid, int index, int frames)
+{
+	m->index_fd = (int)open_of(pid, index);
+	m->frames_fd = (int)open_of(pid, frames);
+	return m->index_fd >= 0 && m->frames_fd >= 0 &&
+	       is_ours(m->index_fd, page_cache_size(m->nrpages)) &&
+	       (is_ours(m->frames_fd, m->key.size) ||
+		frames_fit(m->frames_fd, m->key.size));
+}
+
+/* After open_both(); false: its descriptors are closed. */
+static bool attach_index(struct engine *e, struct address_space *m, bool opened)
+{
+	if (opened && !map_index(e, m, page_cache_size(m->nrpages))) {
+		if (index_fits(m))
+			return true;
+		unmap_index(e, m);
+	}
+	close_both(m);
+	return false;
+}
+
 /* What the link's text says, if it is what it should be. */
 static bool attach_to(struct engine *e, struct address_space *m, const char *text)
 {
@@ -286,19 +310,7 @@ static bool attach_to(struct engine *e, struct address_space *m, const char *tex
 	if (*p++ != ' ')
 		return false;
 	frames = (int)parse_ulong(&p, 10);
-	m->index_fd = (int)open_of(pid, index);
-	m->frames_fd = (int)open_of(pid, frames);
-	if (m->index_fd >= 0 && m->frames_fd >= 0 &&
-	    is_ours(m->index_fd, page_cache_size(m->nrpages)) &&
-	    (is_ours(m->frames_fd, m->key.size) ||
-	     frames_fit(m->frames_fd, m->key.size)) &&
-	    !map_index(e, m, page_cache_size(m->nrpages))) {
-		if (index_fits(m))
-			return true;
-		unmap_index(e, m);
-	}
-	close_both(m);
-	return false;
+	return attach_index(e, m, open_both(m, pid, index, frames));
 }
 
 struct dirent64 {
@@ -473,24 +485,13 @@ static bool is_inode(int fd, const struct vma_file *file)
 	       x.stx_dev_minor == file->minor;
 }
 
-/* The parent's engine may have ended, and its number be another's: nothing is believed.
- */
 static bool inherit_frames(struct engine *e, struct address_space *m,
 			   const struct vma_file *frames)
 {
-	size_t size = page_cache_size(m->nrpages);
+	bool opened =
+		open_both(m, e->parent_fault, m->parent.index_fd, m->parent.frames_fd);
 
-	m->index_fd = (int)open_of(e->parent_fault, m->parent.index_fd);
-	m->frames_fd = (int)open_of(e->parent_fault, m->parent.frames_fd);
-	if (m->index_fd >= 0 && m->frames_fd >= 0 && is_ours(m->index_fd, size) &&
-	    is_ours(m->frames_fd, m->key.size) && is_inode(m->frames_fd, frames) &&
-	    !map_index(e, m, size)) {
-		if (index_fits(m))
-			return true;
-		unmap_index(e, m);
-	}
-	close_both(m);
-	return false;
+	return attach_index(e, m, opened && is_inode(m->frames_fd, frames));
 }
 
 bool mapping_inherit(struct engine *e, struct address_space *m,
