@@ -339,6 +339,16 @@ static long dress(struct engine *e, unsigned long flags, unsigned long src,
 	return ret;
 }
 
+/* The area stays a mapping of the frames, and nobody knows for how long it is registered:
+ * C6 of page_cache.h. */
+static void pin(const struct engine *e, unsigned long start)
+{
+	const struct vm_area_struct *vma = find_vma(e->mm, start);
+
+	if (vma && vma->vm_start <= start && vma_host(vma))
+		evict_pin(vma_host(vma)->mapping);
+}
+
 /* [start, end), nothing of it private, shows the file itself. */
 static long swap_piece(struct engine *e, unsigned long start, unsigned long end,
 		       enum track_reason reason)
@@ -353,6 +363,7 @@ static long swap_piece(struct engine *e, unsigned long start, unsigned long end,
 		ret = sys_mremap(src, end - start, end - start,
 				 MREMAP_MAYMOVE | MREMAP_FIXED, start);
 	if (IS_ERR_VALUE(ret)) {
+		pin(e, start);
 		stat_inc(e->stat->files_stuck);
 		return ret;
 	}
@@ -449,6 +460,7 @@ static void leave_some(struct engine *e, const struct leaving *l, unsigned long 
 	u64 private[CHUNK / 64];
 
 	if (!find_private(e, l->pagemap, start, n, private)) {
+		pin(e, start);
 		stat_inc(e->stat->files_stuck);
 		return;
 	}

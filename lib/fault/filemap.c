@@ -37,61 +37,6 @@ static void buffer_put(struct fill_buffer *b)
 	__atomic_store_n(&b->busy, 0, __ATOMIC_RELEASE);
 }
 
-/* --- the lock of a chunk ------------------------------------------------------------ */
-
-#define LOCK_WAITED 0x80000000U /* beside the tid: somebody sleeps */
-#define LOCK_TICKS  20
-#define LOCK_TICK   (5 * 1000 * 1000) /* nanoseconds */
-
-static bool holder_is_dead(u32 lock)
-{
-	return sys_kill(lock & ~LOCK_WAITED, 0) == -ESRCH;
-}
-
-static bool lock_swap(u32 *lock, u32 *old, u32 new)
-{
-	return __atomic_compare_exchange_n(lock, old, new, false, __ATOMIC_ACQUIRE,
-					   __ATOMIC_RELAXED);
-}
-
-/* Not PRIVATE: the other one is another process. */
-static void lock_wait(u32 *lock, u32 seen)
-{
-	const struct timespec tick = { 0, LOCK_TICK };
-
-	if (seen & LOCK_WAITED || lock_swap(lock, &seen, seen | LOCK_WAITED))
-		sys_futex(lock, FUTEX_WAIT, seen | LOCK_WAITED, &tick);
-}
-
-/*
- * Drepper, "Futexes are tricky", mutex 3, with the holder's tid. Who holds it may be
- * reading from a slow disk, so it is not waited for without end: C3.
- */
-static bool chunk_lock(struct page_cache *c, unsigned long chunk)
-{
-	u32 *lock = &c->lock[chunk], tid = (u32)sys_gettid(), seen = 0;
-
-	if (lock_swap(lock, &seen, tid))
-		return true;
-	for (int i = 0; i < LOCK_TICKS; i++) {
-		seen = __atomic_load_n(lock, __ATOMIC_RELAXED);
-		if ((!seen || holder_is_dead(seen)) &&
-		    lock_swap(lock, &seen, tid | LOCK_WAITED))
-			return true;
-		if (seen)
-			lock_wait(lock, seen);
-	}
-	return false;
-}
-
-static void chunk_unlock(struct page_cache *c, unsigned long chunk)
-{
-	u32 *lock = &c->lock[chunk];
-
-	if (__atomic_exchange_n(lock, 0, __ATOMIC_RELEASE) & LOCK_WAITED)
-		sys_futex(lock, FUTEX_WAKE, 1, NULL);
-}
-
 /* --- filling ----------------------------------------------------------------------- */
 
 /* All of [page, page + n) of the file; zeroes after its end. 0 or -errno. */
@@ -139,8 +84,7 @@ static void set_bits(struct address_space *m, unsigned long page, unsigned long 
 
 	for (unsigned long i = page; i < page + n; i++)
 		__atomic_fetch_or(&bits[i / 64], 1ULL << i % 64, __ATOMIC_RELEASE);
-	stat_add(m->filled, n);
-	stat_add(m->cache->filled, n);
+	evict_filled(m, page, n);
 }
 
 /* [page, end) has no bits. Caller holds the lock of its chunk. 0 or -errno. */
@@ -316,6 +260,7 @@ void filemap_fault(struct engine *e, unsigned long page, bool minor,
 			uffd_wake(e->uffd, page, page + PAGE_SIZE);
 		return;
 	}
+	evict_touch(m, chunk);
 	/* The frames lost it, whatever its bit says (C1). */
 	if (!minor)
 		clear_bit(m, number);
@@ -335,4 +280,5 @@ void filemap_fault(struct engine *e, unsigned long page, bool minor,
 	 * for this. */
 	if (asked->ahead)
 		read_ahead(m, end_page, asked->ahead);
+	evict_balance(e, ret);
 }

@@ -7,6 +7,9 @@
  *	mapping.c    a file becomes ours: lease, frames, index; and its end
  *	file_area.c  an area becomes ours, and the kernel's again
  *	lease.c	     the task that waits for somebody who wants to write to a file
+ *	chunk.c	     the locks in the index
+ *	evict.c	     how much may be cached, and what is dropped
+ *	session.c    the links by which processes find each other's frames
  *
  * F1. Frames are filled, and mapped, only while we hold a lease and outside of
  *     [leaving_start, leaving_end).
@@ -28,6 +31,53 @@ void filemap_fault(struct engine *e, unsigned long page, bool minor,
 		   const struct file_plan *plan);
 /* Nothing may be installed at @page now; who waits there will be woken. */
 bool file_is_leaving(const struct engine *e, unsigned long page);
+
+/* --- chunk.c: any task of the engine; C2, C3 of page_cache.h -------------------------
+ */
+
+/* False: it was not to be had within 100 ms. */
+bool chunk_lock(struct page_cache *c, unsigned long chunk);
+/* False: somebody alive has it. */
+bool chunk_trylock(struct page_cache *c, unsigned long chunk);
+void chunk_unlock(struct page_cache *c, unsigned long chunk);
+
+/* --- evict.c ----------------------------------------------------------------------- */
+
+/* An engine begins to page files. The service task; about 14 KiB of stack. */
+void evict_start(const struct engine *e);
+/* Somebody asks for pages of @chunk. Holding its lock. A fault task. */
+void evict_touch(const struct address_space *mapping, unsigned long chunk);
+/* [page, page + n), of one chunk whose lock is held, have been read. Any task. */
+void evict_filled(struct address_space *mapping, unsigned long page, unsigned long n);
+/*
+ * Drop what is too much; @err is what filling came to: also if there was no memory. A
+ * fault task that has answered its event and holds no lock, inside mm_read_lock() and
+ * before fault_end(). Takes a millisecond at most.
+ */
+void evict_balance(struct engine *e, long err);
+/* The lease task, now and then, mmap_lock held: make room for others. True: there is more
+ * to do, when others have had the lock. */
+bool evict_tick(struct engine *e);
+/* The control task, mmap_lock held: up to @max chunks of @mapping. Pages dropped. */
+unsigned long evict_drop(struct address_space *mapping, unsigned int max);
+/* What is in areas of @mapping could not be given back (C6). mmap_lock held. */
+void evict_pin(const struct address_space *mapping);
+/* For `cache`: pages, of all processes of the session, as they were counted last. */
+struct evict_account {
+	unsigned long bound, total;
+};
+struct evict_account evict_account(void);
+
+/* --- session.c ---------------------------------------------------------------------- */
+
+#define CACHE_LINK "cache-"
+
+/* The directory, or -errno. */
+long session_dir(const struct engine *e);
+/* Call @fn for each link whose name begins with @stem, until it returns true; remove
+ * those whose process has ended. @text: where the link leads. */
+typedef bool session_fn(const char *name, const char *text, void *arg);
+bool session_each(const struct engine *e, const char *stem, session_fn *fn, void *arg);
 
 /* --- mapping.c: the service task, or who gives back; mmap_lock is held -------------- */
 

@@ -45,7 +45,7 @@ static void dup_mappings(struct mm_struct *mm)
 
 		mapping->cache = NULL;
 		mapping->file_fd = mapping->frames_fd = mapping->index_fd = -1;
-		mapping->shared = false;
+		mapping->shared = mapping->evictable = false;
 		mapping->state = MAPPING_LEAVING;
 	}
 }

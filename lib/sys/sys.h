@@ -91,11 +91,13 @@ sys_call6(long nr, unsigned long a, unsigned long b, unsigned long c, unsigned l
 #define sys_renameat(odfd, old, ndfd, new) sys_call4(__NR_renameat, odfd, old, ndfd, new)
 #define sys_close_range(first, last, flags) \
 	sys_call3(__NR_close_range, first, last, flags)
-#define sys_memfd_create(name, flags)  sys_call2(__NR_memfd_create, name, flags)
-#define sys_ftruncate(fd, len)	       sys_call2(__NR_ftruncate, fd, len)
-#define sys_sendfile(out, in, off, n)  sys_call4(__NR_sendfile, out, in, off, n)
-#define sys_faccessat(dfd, path, mode) sys_call3(__NR_faccessat, (long)(dfd), path, mode)
-#define sys_poll(fds, n, ms)	       sys_call3(__NR_poll, fds, n, (long)(ms))
+#define sys_memfd_create(name, flags)	sys_call2(__NR_memfd_create, name, flags)
+#define sys_ftruncate(fd, len)		sys_call2(__NR_ftruncate, fd, len)
+#define sys_sendfile(out, in, off, n)	sys_call4(__NR_sendfile, out, in, off, n)
+#define sys_faccessat(dfd, path, mode)	sys_call3(__NR_faccessat, (long)(dfd), path, mode)
+#define sys_poll(fds, n, ms)		sys_call3(__NR_poll, fds, n, (long)(ms))
+
+#define sys_fallocate(fd, mode, off, n) sys_call4(__NR_fallocate, fd, mode, off, n)
 
 /* --- sockets --- */
 #define sys_socket(dom, type, proto)	  sys_call3(__NR_socket, dom, type, proto)
