@@ -50,6 +50,7 @@ static struct {
 	 * and none may go before all are there, however long reading them takes. */
 	u64 recent[RECENT];
 	u32 next;
+	u64 coin;
 } evict;
 
 static u64 now_ms(void)
@@ -63,6 +64,15 @@ static u64 now_ms(void)
 static u64 name_of(const struct address_space *m, unsigned long chunk)
 {
 	return (u64)(unsigned long)m * 0x9e3779b97f4a7c15ULL + chunk + 1;
+}
+
+/* A bound of 0, for tests: everything goes at once, so that of what an instruction needs
+ * some may go as well. Chance ends that. */
+static bool coin(void)
+{
+	u64 x = __atomic_fetch_add(&evict.coin, 0x9e3779b97f4a7c15ULL, __ATOMIC_RELAXED);
+
+	return (x ^ x >> 30) * 0xbf58476d1ce4e5b9ULL >> 63;
 }
 
 static bool is_recent(const struct address_space *m, unsigned long chunk)
@@ -217,6 +227,11 @@ struct shrink {
 	u64 now;
 };
 
+static bool may_stay(const struct address_space *m, unsigned long chunk)
+{
+	return READ_ONCE(evict.bound) ? is_recent(m, chunk) : coin();
+}
+
 /* One round over one file. False: done. */
 static bool shrink_mapping(struct address_space *m, struct page_cache *c,
 			   struct shrink *s, u32 age)
@@ -227,7 +242,7 @@ static bool shrink_mapping(struct address_space *m, struct page_cache *c,
 	u64 chunk;
 
 	while (above(s->low) && s->max && evict_next(c, &scan, &chunk))
-		if (!is_recent(m, chunk) && drop_chunk(m, c, chunk))
+		if (!may_stay(m, chunk) && drop_chunk(m, c, chunk))
 			s->max--;
 	m->evict_hand = scan.hand;
 	return above(s->low) && s->max;
@@ -301,7 +316,7 @@ static void balance(const struct engine *e)
 		count_all(e);
 	evict.shrinking |= above(bound);
 	if (evict.shrinking)
-		shrink(e, &s, EVICT_AGE_MIN);
+		shrink(e, &s, bound ? EVICT_AGE_MIN : 0);
 	evict.shrinking &= above(s.low);
 }
 
