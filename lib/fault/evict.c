@@ -380,16 +380,15 @@ bool evict_tick(struct engine *e)
 	return more;
 }
 
-unsigned long evict_drop(struct address_space *m, unsigned int max)
+unsigned long evict_drop(struct address_space *m, u64 *from, unsigned int max)
 {
 	struct page_cache *c = evictable(m);
-	struct evict_scan scan = { .now = now_ms() };
+	u64 end = (m->nrpages + PAGE_CACHE_CHUNK - 1) / PAGE_CACHE_CHUNK;
 	unsigned long n = 0;
-	u64 chunk;
 
-	scan.left = c ? c->nr_chunks : 0;
-	for (; max && c && evict_next(c, &scan, &chunk); max--)
-		n += drop_chunk(m, c, chunk);
+	for (; max && *from < end; max--, ++*from)
+		if (c && page_cache_resident(c, *from))
+			n += drop_chunk(m, c, *from);
 	return n;
 }
 
@@ -401,10 +400,10 @@ void evict_pin(const struct address_space *m)
 		__atomic_store_n(&c->pinned, 1, __ATOMIC_SEQ_CST);
 }
 
-struct evict_account evict_account(void)
+void evict_account(unsigned long *bound, unsigned long *total)
 {
-	s64 total = __atomic_load_n(&evict.total, __ATOMIC_RELAXED);
+	s64 pages = __atomic_load_n(&evict.total, __ATOMIC_RELAXED);
 
-	return (struct evict_account){ .bound = READ_ONCE(evict.bound),
-				       .total = total > 0 ? (unsigned long)total : 0 };
+	*bound = READ_ONCE(evict.bound);
+	*total = pages > 0 ? (unsigned long)pages : 0;
 }

@@ -58,15 +58,14 @@ void evict_balance(struct engine *e, long err);
 /* The lease task, now and then, mmap_lock held: make room for others. True: there is more
  * to do, when others have had the lock. */
 bool evict_tick(struct engine *e);
-/* The control task, mmap_lock held: up to @max chunks of @mapping. Pages dropped. */
-unsigned long evict_drop(struct address_space *mapping, unsigned int max);
+/* The control task, mmap_lock held: drop chunks [*from, *from + max) of @mapping, and let
+ * *@from go on there. Pages dropped. */
+unsigned long evict_drop(struct address_space *mapping, u64 *from, unsigned int max);
 /* What is in areas of @mapping could not be given back (C6). mmap_lock held. */
 void evict_pin(const struct address_space *mapping);
-/* For `cache`: pages, of all processes of the session, as they were counted last. */
-struct evict_account {
-	unsigned long bound, total;
-};
-struct evict_account evict_account(void);
+/* Pages: how many frames there may be, ~0 if any number, and are, of all processes of the
+ * session, as they were counted last. Any task. */
+void evict_account(unsigned long *bound, unsigned long *total);
 
 /* --- session.c ---------------------------------------------------------------------- */
 
