@@ -466,6 +466,15 @@ static void compare(const char *program, const char *arg, unsigned int expect)
 		compare(program, arg, expect);         \
 	}
 #define FILES(name) FILES_ARG(name, #name, NULL, EXIT_ZERO | LINES)
+/* The same, and what is read of them is dropped at once. */
+#define EVICT(name)                                      \
+	Test(preload_evict, name)                        \
+	{                                                \
+		setenv("SHADOWMM_FILES", "own", 1);      \
+		setenv("SHADOWMM_MIN_OWN", "4096", 1);   \
+		setenv("SHADOWMM_CACHE", "0", 1);        \
+		compare(#name, NULL, EXIT_ZERO | LINES); \
+	}
 /* And with several fault tasks from the start, also on one processor. */
 #define TEAM(name)                                       \
 	Test(preload_team, name)                         \
@@ -621,6 +630,19 @@ FILES(shared_maps)
 FILES(spawn_kinds)
 FILES(thread_storm)
 FILES(visible_state)
+
+EVICT(file_lease)
+EVICT(file_random)
+EVICT(dlopen_loop)
+EVICT(exec_kinds)
+EVICT(fork_data)
+EVICT(madvise_kinds)
+EVICT(map_fixed)
+EVICT(mprotect_kinds)
+EVICT(mremap_kinds)
+EVICT(populate_lock)
+EVICT(spawn_kinds)
+EVICT(thread_storm)
 
 TRAPPED(credentials)
 TRAPPED(errnos)

@@ -27,7 +27,7 @@ struct cache_query {
 	json_t *files; /* an object for each memfd of frames */
 	long bound;    /* pages; 0: none that is known */
 	long dropped;
-	unsigned int asked, failed;
+	unsigned int failed;
 };
 
 /* --- merging ----------------------------------------------------------------------- */
@@ -107,6 +107,12 @@ static void take_reply(struct cache_query *q, pid_t pid, json_t *reply)
 
 /* --- asking ------------------------------------------------------------------------ */
 
+/* A library of before this command. */
+static bool is_older(json_t *reply)
+{
+	return !strncmp(json_str(reply, "error"), "unknown command", 15);
+}
+
 static void ask(struct cache_query *q, pid_t pid, int dir_fd, const char *command)
 {
 	json_t *reply;
@@ -115,11 +121,12 @@ static void ask(struct cache_query *q, pid_t pid, int dir_fd, const char *comman
 	if (!conn_open_at(&c, pid, dir_fd))
 		return;
 	reply = conn_ask(&c, command, NULL);
-	if (!reply || reply_is_error(&c, reply))
+	if (reply && is_older(reply))
+		; /* it has no frames either */
+	else if (!reply || reply_is_error(&c, reply))
 		q->failed++;
 	else
 		take_reply(q, pid, reply);
-	q->asked++;
 	json_decref(reply);
 	conn_close(&c);
 }
