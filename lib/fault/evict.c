@@ -210,8 +210,9 @@ static unsigned long drop_chunk(struct address_space *m, struct page_cache *c,
 	if (!__atomic_load_n(&c->pinned, __ATOMIC_SEQ_CST)) {
 		n = page_cache_resident(c, chunk);
 		clear_chunk(c, chunk); /* first: C5 */
-		sys_fallocate(m->frames_fd, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE,
-			      chunk * len, len);
+		if (sys_fallocate(m->frames_fd, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE,
+				  chunk * len, len))
+			WRITE_ONCE(evict.bound, ~0UL); /* no use in trying */
 	}
 	chunk_unlock(c, chunk);
 	stat_add(m->dropped, n);
@@ -355,8 +356,17 @@ static u64 bound_now(const struct engine *e)
 	return max(quarter, (u64)BOUND_MIN);
 }
 
+static bool look_only(const char *name, const char *text, void *arg)
+{
+	(void)name;
+	(void)text;
+	(void)arg;
+	return false;
+}
+
 void evict_start(const struct engine *e)
 {
+	session_each(e, CACHE_LINK, look_only, NULL); /* removes what the killed left */
 	evict.total = 0;
 	evict.busy = 0;
 	evict.shrinking = false;

@@ -123,7 +123,9 @@ static void ask(struct cache_query *q, pid_t pid, int dir_fd, const char *comman
 	reply = conn_ask(&c, command, NULL);
 	if (reply && is_older(reply))
 		; /* it has no frames either */
-	else if (!reply || reply_is_error(&c, reply))
+	else if (!reply)
+		q->failed += socket_is_live(dir_fd, pid); /* else it has just ended */
+	else if (reply_is_error(&c, reply))
 		q->failed++;
 	else
 		take_reply(q, pid, reply);
