@@ -79,7 +79,8 @@ struct page_cache {
 #define PAGE_CACHE_DROPPED  1U
 #define PAGE_CACHE_TIME(ms) ((u32)((ms) << 1))
 
-/* When each chunk was asked for, PAGE_CACHE_TIME; relaxed. */
+/* When each chunk was asked for, PAGE_CACHE_TIME; relaxed. 0 but for PAGE_CACHE_DROPPED:
+ * it has no pages. */
 static inline u32 *page_cache_used(struct page_cache *c)
 {
 	return &c->lock[c->nr_chunks];

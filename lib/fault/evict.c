@@ -83,12 +83,19 @@ static bool is_recent(const struct address_space *m, unsigned long chunk)
 	return false;
 }
 
-void evict_touch(const struct address_space *m, unsigned long chunk)
+/* Whether it was dropped once. */
+static bool set_time(struct page_cache *c, unsigned long chunk)
 {
-	u32 *used = &page_cache_used(m->cache)[chunk];
+	u32 *used = &page_cache_used(c)[chunk];
 	u32 dropped = READ_ONCE(*used) & PAGE_CACHE_DROPPED;
 
 	WRITE_ONCE(*used, PAGE_CACHE_TIME(now_ms()) | dropped);
+	return dropped;
+}
+
+void evict_touch(const struct address_space *m, unsigned long chunk)
+{
+	set_time(m->cache, chunk);
 	if (!is_recent(m, chunk))
 		WRITE_ONCE(evict.recent[__atomic_fetch_add(&evict.next, 1,
 							   __ATOMIC_RELAXED) %
@@ -100,8 +107,7 @@ void evict_filled(struct address_space *m, unsigned long page, unsigned long n)
 {
 	stat_add(m->filled, n);
 	stat_add(m->cache->filled, n);
-	if (READ_ONCE(page_cache_used(m->cache)[page / PAGE_CACHE_CHUNK]) &
-	    PAGE_CACHE_DROPPED)
+	if (set_time(m->cache, page / PAGE_CACHE_CHUNK))
 		stat_add(m->cache->refilled, n);
 	__atomic_fetch_add(&evict.total, (s64)n, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&evict.fresh, n, __ATOMIC_RELAXED);
@@ -194,8 +200,7 @@ static void clear_chunk(struct page_cache *c, unsigned long chunk)
 
 	for (u64 i = first; i < end; i++)
 		__atomic_store_n(&bits[i], 0, __ATOMIC_SEQ_CST);
-	__atomic_fetch_or(&page_cache_used(c)[chunk], PAGE_CACHE_DROPPED,
-			  __ATOMIC_RELAXED);
+	WRITE_ONCE(page_cache_used(c)[chunk], PAGE_CACHE_DROPPED);
 }
 
 /* Pages dropped; 0 if somebody is at work there. */

@@ -82,9 +82,9 @@ static void set_bits(struct address_space *m, unsigned long page, unsigned long 
 {
 	u64 *bits = page_cache_bits(m->cache);
 
+	evict_filled(m, page, n); /* first: a chunk with bits has a time */
 	for (unsigned long i = page; i < page + n; i++)
 		__atomic_fetch_or(&bits[i / 64], 1ULL << i % 64, __ATOMIC_RELEASE);
-	evict_filled(m, page, n);
 }
 
 /* [page, end) has no bits. Caller holds the lock of its chunk. 0 or -errno. */
@@ -260,7 +260,6 @@ void filemap_fault(struct engine *e, unsigned long page, bool minor,
 			uffd_wake(e->uffd, page, page + PAGE_SIZE);
 		return;
 	}
-	evict_touch(m, chunk);
 	/* The frames lost it, whatever its bit says (C1). */
 	if (!minor)
 		clear_bit(m, number);
@@ -272,6 +271,7 @@ void filemap_fault(struct engine *e, unsigned long page, bool minor,
 	/* The page of the fault first: what precedes it may be mapped long since. */
 	map_frames(e, &plan, page, plan.end);
 	map_frames(e, &plan, plan.start, page);
+	evict_touch(m, chunk);
 	chunk_unlock(cache, chunk);
 	/* No room for frames, or a page of the window that cannot be read. */
 	if (!ret || page_cache_test(m->cache, number) || bypass(e, page, &plan))

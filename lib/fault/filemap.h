@@ -45,9 +45,10 @@ void chunk_unlock(struct page_cache *c, unsigned long chunk);
 
 /* An engine begins to page files. The service task; about 14 KiB of stack. */
 void evict_start(const struct engine *e);
-/* Somebody asks for pages of @chunk. Holding its lock. A fault task. */
+/* Pages of @chunk were asked for, and are mapped. Holding its lock. A fault task. */
 void evict_touch(const struct address_space *mapping, unsigned long chunk);
-/* [page, page + n), of one chunk whose lock is held, have been read. Any task. */
+/* [page, page + n), of one chunk whose lock is held, are about to get their bits.
+ * Any task. */
 void evict_filled(struct address_space *mapping, unsigned long page, unsigned long n);
 /*
  * Drop what is too much; @err is what filling came to: also if there was no memory. A

@@ -13,7 +13,9 @@
 
 u32 page_cache_age(u32 used, u64 now_ms)
 {
-	return (PAGE_CACHE_TIME(now_ms) - (used & ~PAGE_CACHE_DROPPED)) >> 1;
+	u32 age = (PAGE_CACHE_TIME(now_ms) - (used & ~PAGE_CACHE_DROPPED)) >> 1;
+
+	return age >> 30 ? 0 : age; /* asked for since we looked at the clock */
 }
 
 /* hweight64(): the compiler's own is in libgcc. */
@@ -44,7 +46,8 @@ bool evict_next(struct page_cache *c, struct evict_scan *scan, u64 *chunk)
 
 		scan->hand = at + 1;
 		scan->left--;
-		if (page_cache_age(used, scan->now) < scan->age ||
+		if (!(used & ~PAGE_CACHE_DROPPED) || /* it has no pages */
+		    page_cache_age(used, scan->now) < scan->age ||
 		    !page_cache_resident(c, at))
 			continue;
 		*chunk = at;

@@ -106,6 +106,7 @@ Test(evict, time_may_wrap)
 	fill(0, 1, wrap - 5);
 	fill(1, 1, wrap + 5);
 	cr_expect_eq(page_cache_age(page_cache_used(cache)[0], wrap + 10), 15);
+	cr_expect_eq(page_cache_age(page_cache_used(cache)[1], wrap + 1), 0, "later");
 	cr_expect_eq(page_cache_age(PAGE_CACHE_TIME(7) | PAGE_CACHE_DROPPED, 9), 2);
 	cr_expect_eq(chosen(scan_from(0, wrap + 10, 15)), 1);
 }
@@ -124,7 +125,7 @@ Test(evict, at_random)
 		memset(cache->lock, 0, page_cache_size(PAGES) - sizeof(*cache));
 		for (u64 i = 0; i < CHUNKS; i++) {
 			seed = seed * 6364136223846793005UL + 1442695040888963407UL;
-			fill(i, (seed >> 60) % 3, (seed >> 33) % 1000);
+			fill(i, (seed >> 60) % 3, 1 + (seed >> 33) % 1000);
 		}
 		now = 1000 + (seed >> 20) % 100;
 		scan = scan_from(seed >> 40, now, (u32)(seed >> 50) % 1100);
