@@ -21,20 +21,20 @@
  *     shares a cache whose key was younger than PAGE_CACHE_AGE_NS when it was made: a
  *     later write might leave the times as they are.
  * C5. Who drops a chunk holds its lock, clears its bits, and only then punches its frames
- *     out of the memfd. The kernel takes them from every page table, but leaves the
- *copies that programs have written to (unmap_mapping_range() without even_cows). Where
- *the area is registered the next access is a missing page again, and is answered as the
+ *     out of the memfd. The kernel takes them from every page table, but leaves copies
+ *     that programs have written to (unmap_mapping_range() without even_cows). Where an
+ *     area is registered the next access is a missing page again, and is answered as the
  *     first was: by a process with a lease, so with the same bytes. Killed between the
- *     two, he leaves frames that do not count (C1); the next to drop the chunk frees
- *them. C6. So frames may be dropped at any time as long as no program can touch a mapping
- *of them that is not registered. There, as for pages never filled, it would read zeroes.
- *     Areas are given back before anything ends their registration (lib/fault/filemap.h);
- *     an area may be mapped and not registered
+ *     two, he leaves frames that do not count (C1); evict_tick() finds them.
+ * C6. So frames may be dropped at any time as long as no program can touch a mapping of
+ *     them that is not registered. There, as for pages never filled, it would read
+ *     zeroes. Areas are given back before anything ends their registration
+ *     (lib/fault/filemap.h); an area is mapped and not registered only
  *	 - in the hook that maps it, before the program knows of it;
- *	 - in a fork child, until the hook has given it back: no page table of the frames
- *	   is copied, and what is looked at there are the program's own pages;
- *	 - once a program is being killed because its engine is gone: a thread that faults
- *	   does not return to its program any more.
+ *	 - in a fork child, until the hook has given it back, which looks at nothing but
+ *	   the program's own pages;
+ *	 - if the engine is killed as a whole. If a part of it is, the other keeps the
+ *	   userfaultfd until the program is dead (engine_fail_stop()).
  *     What could not be given back sets @pinned first: then nothing is dropped any more.
  *     A task that is stopped is no danger: its areas are registered, and wait.
  * C7. @used says when a chunk was last asked for, by any process. One that was a moment

@@ -28,6 +28,7 @@
 
 #define FALLOC_KEEP_SIZE  0x01 /* linux/falloc.h */
 #define FALLOC_PUNCH_HOLE 0x02
+#define SEEK_TO_DATA	  3 /* linux/fs.h, SEEK_DATA */
 #define CLOCK_COARSE	  6 /* CLOCK_MONOTONIC_COARSE */
 
 #define EVICT_AGE_MIN	  8	/* ms; what is younger stays (C7) */
@@ -37,6 +38,7 @@
 #define BOUND_MIN	  4096 /* pages, if we choose it */
 #define STEP_MIN	  256  /* pages filled between two counts, at least */
 #define SEEN_MAX	  256  /* memfds known to be counted; some more count twice */
+#define REST_MAX	  8192 /* chunks looked at, at one time */
 #define RECENT		  8
 
 /* One engine for each address space; any of its tasks, relaxed. */
@@ -289,6 +291,41 @@ static bool shrink(const struct engine *e, struct shrink *s, u32 least)
 	return !s->max;
 }
 
+/*
+ * Frames without a bit: somebody was killed while he filled or dropped them (C1, C5).
+ * They are counted, but no age leads to them.
+ */
+static void drop_rest(struct address_space *m, struct page_cache *c, struct shrink *s)
+{
+	const long len = PAGE_CACHE_CHUNK << PAGE_SHIFT;
+	long chunk = 0, at;
+
+	for (int i = 0; i < REST_MAX && s->max; i++) {
+		at = sys_lseek(m->frames_fd, chunk * len, SEEK_TO_DATA);
+		if (at < 0)
+			return;
+		chunk = at / len;
+		if (!page_cache_resident(c, (u64)chunk)) {
+			drop_chunk(m, c, (unsigned long)chunk);
+			s->max--;
+		}
+		chunk++;
+	}
+}
+
+static void drop_all_rests(const struct engine *e, struct shrink *s)
+{
+	const struct list_head *l;
+
+	list_for_each (l, &e->mm->mappings) {
+		struct address_space *m = list_entry(l, struct address_space, list);
+		struct page_cache *c = evictable(m);
+
+		if (c)
+			drop_rest(m, c, s);
+	}
+}
+
 static bool get_busy(void)
 {
 	return !__atomic_exchange_n(&evict.busy, 1, __ATOMIC_ACQUIRE);
@@ -391,6 +428,8 @@ bool evict_tick(struct engine *e)
 	s.low = evict.bound - evict.bound / 8;
 	more = above(s.low) &&
 	       shrink(e, &s, above(evict.bound) ? EVICT_AGE_MIN : EVICT_AGE_IDLE);
+	if (above(s.low))
+		drop_all_rests(e, &s);
 	put_busy();
 	return more;
 }

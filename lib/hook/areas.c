@@ -437,8 +437,13 @@ long hook_mlock(long nr, unsigned long *a)
 {
 	unsigned long flags = nr == __NR_munlock ? 0 : VM_LOCKED;
 	bool model = mmap_write_lock(a[0], a[1]);
-	long ret = count(CALL(nr, a));
+	long ret;
 
+	/* Locked pages stay, and mprotect() copies them: frames that are dropped do not.
+	 */
+	if (model && flags)
+		file_back(a[0] & PAGE_MASK, PAGE_ALIGN(a[0] + a[1]));
+	ret = count(CALL(nr, a));
 	if (nr == __NR_mlock2 && (a[2] & MLOCK_ONFAULT))
 		flags |= VM_LOCKONFAULT;
 	if (model && (!ret || ret == -ENOMEM || ret == -EAGAIN))
@@ -457,8 +462,10 @@ long hook_mlockall(long nr, unsigned long *a)
 	long ret;
 
 	/* Our pages would be locked too, and counted against the program's limit. */
-	if (model && nr == __NR_mlockall && (a[0] & MCL_CURRENT))
+	if (model && nr == __NR_mlockall && (a[0] & MCL_CURRENT)) {
 		pool_drop();
+		file_back(0, ~0UL & PAGE_MASK);
+	}
 	ret = count(CALL(nr, a));
 	if (model && !ret)
 		mm_mlockall(&smm.mm, nr == __NR_mlockall ? (int)a[0] : 0);

@@ -97,6 +97,7 @@ sys_call6(long nr, unsigned long a, unsigned long b, unsigned long c, unsigned l
 #define sys_faccessat(dfd, path, mode)	sys_call3(__NR_faccessat, (long)(dfd), path, mode)
 #define sys_poll(fds, n, ms)		sys_call3(__NR_poll, fds, n, (long)(ms))
 
+#define sys_lseek(fd, off, whence)	sys_call3(__NR_lseek, fd, off, whence)
 #define sys_fallocate(fd, mode, off, n) sys_call4(__NR_fallocate, fd, mode, off, n)
 
 /* --- sockets --- */

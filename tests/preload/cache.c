@@ -376,6 +376,69 @@ Test(cache, bad_input_is_one_clear_line)
 	USAGE("run", "--cache=", "true");
 }
 
+/* --- who is killed on his way ------------------------------------------------------ */
+
+/* Of the first link to frames there is, opened through it. */
+static int open_frames(void)
+{
+	DIR *dir = opendir(scratch_path("run/shadowmm"));
+	char link[512], text[64] = "", path[64];
+	struct dirent *entry;
+	int pid, frames, fd;
+
+	cr_assert(dir);
+	while ((entry = readdir(dir)) && strncmp(entry->d_name, "cache-", 6) != 0)
+		;
+	cr_assert(entry);
+	snprintf(link, sizeof(link), "%s/%s", scratch_path("run/shadowmm"),
+		 entry->d_name);
+	closedir(dir);
+	cr_assert(readlink(link, text, sizeof(text) - 1) > 0);
+	cr_assert(sscanf(text, "%d %*d %d", &pid, &frames) == 2);
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, frames);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	cr_assert(fd >= 0, "%s", path);
+	return fd;
+}
+
+static long blocks_of(int fd)
+{
+	struct stat st;
+
+	cr_assert_eq(fstat(fd, &st), 0);
+	return st.st_blocks;
+}
+
+static void write_wrong(int fd)
+{
+	for (off_t at = 0; at < (off_t)SIZE; at += (off_t)(3 * MIB))
+		cr_assert_eq(pwrite(fd, "wrong", 5, at), 5);
+}
+
+/* What a filler wrote who did not live to set the bit. */
+Test(cache, frames_without_a_bit_do_not_count_and_go)
+{
+	struct live l;
+	int fd;
+
+	reader_start(&l, "SHADOWMM_CACHE=0");
+	all_right(&l, "r");
+	fd = open_frames();
+	ask_cache("--drop");
+	write_wrong(fd);
+	all_right(&l, "r");
+	ask_cache("--drop");
+	write_wrong(fd);
+	cr_assert_gt(blocks_of(fd), 0);
+	/* The lease task looks every ten seconds. */
+	for (int ms = 0; blocks_of(fd) && ms < 60000; ms += 50)
+		poll(NULL, 0, 50);
+	cr_expect_eq(blocks_of(fd), 0);
+	all_right(&l, "r");
+	close(fd);
+	cr_expect_eq(live_end(&l), 0);
+}
+
 /* --- what stays -------------------------------------------------------------------- */
 
 static int links(void)
