@@ -37,9 +37,12 @@
 	  "every area, or that which contains ADDR, with the kernel's counts of pages; " \
 	  "and track writes to shared files",                                            \
 	  SMM_CMD_OPT_ARG | SMM_CMD_LOCKS)                                               \
-	X(rmap, "[ADDR | index N]",                                                      \
+	X(cache, "[drop [MAJOR:MINOR INODE]]",                                           \
+	  "the files that the library pages here, and their frames; drop them",          \
+	  SMM_CMD_OPT_ARG | SMM_CMD_LOCKS)                                               \
+	X(rmap, "[ADDR | index N | file MAJOR:MINOR INODE N]",                           \
 	  "the anon_vmas of the area at ADDR, of all areas, or of those that have page " \
-	  "N of theirs (hexadecimal)",                                                   \
+	  "N of theirs; or where page N of a file is mapped (hexadecimal)",              \
 	  SMM_CMD_OPT_ARG)                                                               \
 	X(page, "ADDR", "the descriptor of the page at ADDR, brought up to date",        \
 	  SMM_CMD_ARG | SMM_CMD_LOCKS)                                                   \
@@ -60,8 +63,10 @@
 	X(vma, "[--json] PID ADDR", "print the first area that ends above ADDR")     \
 	X(smaps, "[--dirty] [--json] PID [ADDR]",                                    \
 	  "print the areas as /proc/PID/smaps does, with the library's flags")       \
-	X(rmap, "[--json] PID ADDR",                                                 \
-	  "print which processes map the page at ADDR, and where")                   \
+	X(cache, "[--drop] [--json] [FILE]",                                         \
+	  "print which files the library holds in memory, and for whom")             \
+	X(rmap, "[--json] {PID ADDR | --file PATH --page N}",                        \
+	  "print which processes map a page, and where")                             \
 	X(shared, "[--areas] [--json] PID...",                                       \
 	  "print how many pages processes have for themselves, share, and take "     \
 	  "together")                                                                \

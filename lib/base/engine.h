@@ -84,7 +84,9 @@ struct engine_creds {
 	u32 groups[ENGINE_MAX_GROUPS];
 };
 
-#define POOL_AUTO (~0UL)
+#define POOL_AUTO	(~0UL)
+#define CACHE_AUTO	(~0UL)
+#define CACHE_UNLIMITED (~0UL - 1)
 
 /* What happens to shared mappings of files, beside that they are followed. */
 enum shared_file_policy {
@@ -101,6 +103,7 @@ struct engine_options {
 	u8 shared_file;		   /* enum shared_file_policy */
 	bool cow;		   /* and decide on the copies after a fork */
 	u8 files;		   /* and files: enum file_policy (lib/mm/mm.h) */
+	unsigned long cache;	   /* bytes of frames, or CACHE_AUTO, CACHE_UNLIMITED */
 	bool quiet, verbose, mark; /* SHADOWMM_QUIET, _VERBOSE, _MARK */
 	bool verify_flags;	   /* SHADOWMM_VERIFY_FLAGS: at exit, by smaps */
 	unsigned long

@@ -48,7 +48,6 @@
 	X(file_ahead, "windows of files read ahead")                             \
 	X(file_ahead_used, "of these, found in time by a fault")                 \
 	X(file_ahead_unused, "of these, never found by one")                     \
-	X(files_unlocked, "locked pieces whose lock was lost with that")         \
 	X(files_advised, "ranges of files brought in on advice")                 \
 	X(registered, "ranges registered with userfaultfd")                      \
 	X(register_failed, "registrations the kernel refused")                   \

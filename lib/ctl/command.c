@@ -79,11 +79,65 @@ static void cmd_smaps(struct reply *r, const char *args)
 		show_smaps(r, *args != '\0', addr);
 }
 
+/* "MAJOR:MINOR INODE", the first two hexadecimal, as maps has them; *@args goes on behind
+ * that. False: the reply is an error. */
+static bool parse_file(struct reply *r, const char *what, const char **args,
+		       struct ctl_file *f)
+{
+	const char *s = *args, *before;
+
+	f->major = (u32)parse_ulong(&s, 16);
+	if (s != *args && *s == ':') {
+		before = ++s;
+		f->minor = (u32)parse_ulong(&s, 16);
+		if (s != before && *s == ' ') {
+			before = ++s;
+			f->inode = parse_ulong(&s, 10);
+			if (s != before && (!*s || *s == ' ')) {
+				*args = s + (*s == ' ');
+				return true;
+			}
+		}
+	}
+	reply_error(r, what, *args, "give MAJOR:MINOR INODE as maps shows them");
+	return false;
+}
+
+static void cmd_cache(struct reply *r, const char *args)
+{
+	struct ctl_file file;
+
+	if (!*args)
+		show_page_cache(r);
+	else if (!take_word(&args, "drop"))
+		reply_error(r, "cache: unknown argument", args,
+			    "say \"cache\", \"cache drop\" or \"cache drop MAJOR:MINOR "
+			    "INODE\"");
+	else if (!*args)
+		ctl_cache_drop(r, NULL);
+	else if (parse_file(r, "cache drop: bad file", &args, &file))
+		ctl_cache_drop(r, &file);
+}
+
+static void rmap_of_file(struct reply *r, const char *args)
+{
+	struct ctl_file file;
+	unsigned long page;
+
+	if (parse_file(r, "rmap file: bad file", &args, &file) &&
+	    parse_addr(r, "rmap file: bad page number", args, &page))
+		show_rmap_file(r, &file, page);
+}
+
 static void cmd_rmap(struct reply *r, const char *args)
 {
 	struct rmap_query q = { .by = RMAP_ALL };
 	const char *rest = args;
 
+	if (take_word(&rest, "file")) {
+		rmap_of_file(r, rest);
+		return;
+	}
 	if (take_word(&rest, "index"))
 		q.by = RMAP_INDEX;
 	else if (*rest)

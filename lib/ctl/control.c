@@ -261,6 +261,8 @@ static void start_serving(struct engine *e)
 		set_state(e, ENGINE_READY);
 }
 
+static const struct cache_ops cache_ops = { evict_account, evict_drop };
+
 static void env_fill(struct engine *e)
 {
 	struct timespec now = { 0, 0 };
@@ -287,6 +289,7 @@ static void env_fill(struct engine *e)
 	server_env.cow = e->fault_pid ? &e->cow : NULL;
 	server_env.pool = e->fault_pid ? &e->pool : NULL;
 	server_env.pool_pages = e->opt.pool_pages;
+	server_env.cache = e->fault_pid ? &cache_ops : NULL;
 	server_env.sampling = e->fault_pid ? &e->sampling : NULL;
 	server_env.engine = e->fault_pid ? e : NULL;
 	server_env.dirty_begin = dirty_begin;

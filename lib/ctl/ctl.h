@@ -27,6 +27,15 @@
 #define CTL_LOCK_MS	1000 /* how long `verify` waits for mmap_lock */
 
 struct pollfd;
+struct address_space;
+
+/* What lib/fault does for `cache`; not there in tests of the server. */
+struct cache_ops {
+	/* Pages: how many there may be, ~0 if any number, and are, of all processes. */
+	void (*account)(unsigned long *bound, unsigned long *total);
+	/* Drop chunks [*from, *from + max), and go on there. Pages. Holding mmap_lock. */
+	unsigned long (*drop)(struct address_space *mapping, u64 *from, unsigned int max);
+};
 
 /* What the server shows. Owned by the caller, who may change fields between replies. */
 struct ctl_env {
@@ -53,7 +62,8 @@ struct ctl_env {
 	/* That pages, or NULL; and dirty_begin(), lib/fault/dirty.h. */
 	struct engine *engine;
 	int (*dirty_begin)(struct engine *e);
-	const struct mm_birth *birth; /* NULL: not known, as in tests */
+	const struct cache_ops *cache; /* NULL: no engine that pages */
+	const struct mm_birth *birth;  /* NULL: not known, as in tests */
 };
 
 struct ctl_client {

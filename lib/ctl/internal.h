@@ -83,6 +83,18 @@ struct rmap_query {
 };
 void show_rmap(struct reply *r, const struct rmap_query *q);
 
+/* A file, as the program's mappings name it. */
+struct ctl_file {
+	u32 major, minor;
+	u64 inode;
+};
+/* The files that the process pages. Takes mmap_lock. */
+void show_page_cache(struct reply *r);
+/* Drop the frames of @f, or of all files (NULL). Takes mmap_lock, again and again. */
+void ctl_cache_drop(struct reply *r, const struct ctl_file *f);
+/* Where page number @page of @f is mapped: ours and the kernel's. */
+void show_rmap_file(struct reply *r, const struct ctl_file *f, unsigned long page);
+
 /* The descriptor of the page at @addr, brought up to date. Takes mmap_lock. */
 void show_page(struct reply *r, unsigned long addr);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The lock of a chunk, between processes (lib/base/page_cache.h, C2 and C3). Context: any
- * task of smm-fault.
+ * task of the engine.
  */
 #include "lib/fault/fill.h"
 #include "lib/sys/sys.h"
@@ -55,9 +55,11 @@ bool chunk_lock(const struct engine *e, struct page_cache *c, unsigned long chun
 
 bool chunk_trylock(const struct engine *e, struct page_cache *c, unsigned long chunk)
 {
-	u32 seen = 0;
+	u32 *lock = &c->lock[chunk], tid = (u32)e->service_tid, seen = 0;
 
-	return lock_swap(&c->lock[chunk], &seen, (u32)e->service_tid);
+	if (lock_swap(lock, &seen, tid))
+		return true;
+	return holder_is_dead(seen) && lock_swap(lock, &seen, tid | LOCK_WAITED);
 }
 
 void chunk_unlock(struct page_cache *c, unsigned long chunk)

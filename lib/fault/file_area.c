@@ -344,48 +344,14 @@ static long dress(struct engine *e, unsigned long flags, unsigned long src,
 	return ret;
 }
 
-/* The limit is the caller's, who is not the program, and has the one that it had when the
- * engine started. */
-static void take_memlock_limit(const struct engine *e)
+/* The area stays a mapping of the frames, and nobody knows for how long it is registered:
+ * C6 of page_cache.h. */
+static void pin(const struct engine *e, unsigned long start)
 {
-	struct rlimit64 theirs, ours;
+	const struct vm_area_struct *vma = find_vma(e->mm, start);
 
-	if (sys_prlimit64(e->owner, RLIMIT_MEMLOCK, NULL, &theirs) ||
-	    sys_prlimit64(0, RLIMIT_MEMLOCK, NULL, &ours))
-		return;
-	theirs.rlim_max = max(theirs.rlim_max, theirs.rlim_cur);
-	/* Also what the program has lowered since must do: it keeps what it has locked.
-	 */
-	ours.rlim_max = max(ours.rlim_max, theirs.rlim_max);
-	ours.rlim_cur = ours.rlim_max;
-	if (sys_prlimit64(0, RLIMIT_MEMLOCK, &ours, NULL)) {
-		/* Not privileged to raise it: as far as it goes. */
-		sys_prlimit64(0, RLIMIT_MEMLOCK, NULL, &ours);
-		ours.rlim_cur = ours.rlim_max;
-		sys_prlimit64(0, RLIMIT_MEMLOCK, &ours, NULL);
-	}
-}
-
-/*
- * The lock that the area had. Not before the move: locked twice, it might be more than
- * the limit allows. First without pages, which tells a refusal from pages that cannot be
- * had, as those behind the end of the file; the program has been told of these.
- */
-static void lock_again(struct engine *e, unsigned long start, unsigned long len,
-		       unsigned long flags)
-{
-	if (!(flags & VM_LOCKED))
-		return;
-	take_memlock_limit(e);
-	if (e->reserve(start, len) || sys_mlock2(start, len, MLOCK_ONFAULT)) {
-		stat_inc(e->stat->files_unlocked);
-		return;
-	}
-	mm_mlock(e->mm, start, len, VM_LOCKED | VM_LOCKONFAULT);
-	if (flags & VM_LOCKONFAULT || e->reserve(start, len))
-		return;
-	sys_mlock2(start, len, 0);
-	mm_mlock(e->mm, start, len, VM_LOCKED);
+	if (vma && vma->vm_start <= start && vma_host(vma))
+		evict_pin(vma_host(vma)->mapping);
 }
 
 /* [start, end), nothing of it private, shows the file itself. */
@@ -402,6 +368,7 @@ static long swap_piece(struct engine *e, unsigned long start, unsigned long end,
 		ret = sys_mremap(src, end - start, end - start,
 				 MREMAP_MAYMOVE | MREMAP_FIXED, start);
 	if (IS_ERR_VALUE(ret)) {
+		pin(e, start);
 		stat_inc(e->stat->files_stuck);
 		return ret;
 	}
@@ -409,7 +376,6 @@ static long swap_piece(struct engine *e, unsigned long start, unsigned long end,
 	/* Perhaps it has an anon_vma now, which our neighbours' pages do not have. */
 	if (!e->reserve(start, end - start))
 		mm_doubt(e->mm, start, end);
-	lock_again(e, start, end - start, flags);
 	stat_inc(e->stat->files_left);
 	return 0;
 }
@@ -497,6 +463,7 @@ static void leave_some(struct engine *e, const struct leaving *l, unsigned long 
 	u64 private[CHUNK / 64];
 
 	if (!find_private(e, l->pagemap, start, n, private)) {
+		pin(e, start);
 		stat_inc(e->stat->files_stuck);
 		return;
 	}

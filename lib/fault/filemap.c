@@ -159,27 +159,27 @@ enum outcome {
 /* What the window lacks is read, and it is mapped, the page of the fault first: what
  * precedes it may be mapped long since. */
 static enum outcome bring_in(struct engine *e, unsigned long page, bool minor,
-			     const struct file_plan *plan)
+			     const struct file_plan *plan, long *err)
 {
 	struct address_space *m = plan->mapping;
 	unsigned long number = plan_number(plan, page), mapped;
 	unsigned long chunk = number / PAGE_CACHE_CHUNK;
-	long ret;
 
 	if (!chunk_lock(e, m->cache, chunk))
 		return NOTHING;
 	reader_arrived(e, m, number);
 	if (!minor)
 		believe_event(e, plan, page);
-	ret = plan->read ? fill_chunk(e, m, plan->pgoff, plan_end(plan))
-			 : fill_chunk(e, m, number, number + 1);
+	*err = plan->read ? fill_chunk(e, m, plan->pgoff, plan_end(plan))
+			  : fill_chunk(e, m, number, number + 1);
 	mapped = map_frames(e, plan, page, plan->end);
 	map_frames(e, plan, plan->start, page);
+	evict_touch(m, chunk);
 	chunk_unlock(m->cache, chunk);
 	if (mapped)
 		return WOKEN;
 	/* No room for frames, or a page of the window that cannot be read. */
-	return !ret || page_cache_test(m->cache, number) ? THERE : NOTHING;
+	return !*err || page_cache_test(m->cache, number) ? THERE : NOTHING;
 }
 
 void filemap_fault(struct engine *e, unsigned long page, bool minor,
@@ -188,6 +188,7 @@ void filemap_fault(struct engine *e, unsigned long page, bool minor,
 	struct file_plan plan = *asked;
 	struct address_space *m = plan.mapping;
 	enum outcome outcome;
+	long err = 0;
 
 	if (!__atomic_load_n(&m->cache, __ATOMIC_SEQ_CST)) { /* the area has gone */
 		uffd_wake(e->uffd, page, page + PAGE_SIZE);
@@ -199,13 +200,14 @@ void filemap_fault(struct engine *e, unsigned long page, bool minor,
 		return;
 	count_fault(&plan, minor);
 	clip(e, page, &plan);
-	outcome = bring_in(e, page, minor, &plan);
+	outcome = bring_in(e, page, minor, &plan, &err);
 	if (outcome == THERE || (outcome == NOTHING && bypass(e, page, &plan)))
 		uffd_wake(e->uffd, page, page + PAGE_SIZE);
 	/* Neither he who waits for the page nor another process for the chunk need wait
 	 * for this. */
 	if (asked->ahead)
 		read_ahead(e, m, plan_end(asked), asked->ahead);
+	evict_balance(e, err);
 }
 
 void filemap_populate(struct engine *e, const struct file_plan *asked)
@@ -213,6 +215,7 @@ void filemap_populate(struct engine *e, const struct file_plan *asked)
 	struct file_plan plan = *asked;
 	struct address_space *m = plan.mapping;
 	unsigned long chunk = plan.pgoff / PAGE_CACHE_CHUNK;
+	long err;
 
 	if (!__atomic_load_n(&m->cache, __ATOMIC_SEQ_CST) || m->state != MAPPING_LIVE)
 		return;
@@ -220,9 +223,11 @@ void filemap_populate(struct engine *e, const struct file_plan *asked)
 	clip(e, 0, &plan);
 	if (plan.start >= plan.end || !chunk_lock(e, m->cache, chunk))
 		return;
-	fill_chunk(e, m, plan.pgoff, plan_end(&plan));
+	err = fill_chunk(e, m, plan.pgoff, plan_end(&plan));
 	map_frames(e, &plan, plan.start, plan.end);
+	evict_touch(m, chunk);
 	chunk_unlock(m->cache, chunk);
 	if (asked->ahead)
 		read_ahead(e, m, plan_end(asked), asked->ahead);
+	evict_balance(e, err);
 }

@@ -8,6 +8,9 @@
  *	file_area.c  an area becomes ours, and the kernel's again
  *	populate.c   the task that brings in what the program says it will need
  *	lease.c	     the task that waits for somebody who wants to write to a file
+ *	chunk.c	     the locks in the index
+ *	evict.c	     how much may be cached, and what is dropped
+ *	session.c    the links by which processes find each other's frames
  *
  * F1. Frames are filled, and mapped, only while we hold a lease and outside of
  *     [leaving_start, leaving_end).
@@ -38,6 +41,44 @@ void filemap_fault(struct engine *e, unsigned long page, bool minor,
 void filemap_populate(struct engine *e, const struct file_plan *plan);
 /* Nothing may be installed at @page now; who waits there will be woken. */
 bool file_is_leaving(const struct engine *e, unsigned long page);
+
+/* --- evict.c ----------------------------------------------------------------------- */
+
+/* An engine begins to page files. The service task; about 14 KiB of stack. */
+void evict_start(const struct engine *e);
+/* Pages of @chunk were asked for, and are mapped. Holding its lock. A fault task. */
+void evict_touch(const struct address_space *mapping, unsigned long chunk);
+/* [page, page + n), of one chunk whose lock is held, are about to get their bits.
+ * Any task. */
+void evict_filled(struct address_space *mapping, unsigned long page, unsigned long n);
+/*
+ * Drop what is too much; @err is what filling came to: also if there was no memory. A
+ * fault task that has answered its event and holds no lock, inside mm_read_lock() and
+ * before fault_end(). Takes a millisecond at most.
+ */
+void evict_balance(struct engine *e, long err);
+/* The lease task, now and then, mmap_lock held: make room for others. True: there is more
+ * to do, when others have had the lock. */
+bool evict_tick(struct engine *e);
+/* The control task, mmap_lock held: drop chunks [*from, *from + max) of @mapping, and let
+ * *@from go on there. Pages dropped. */
+unsigned long evict_drop(struct address_space *mapping, u64 *from, unsigned int max);
+/* What is in areas of @mapping could not be given back (C6). mmap_lock held. */
+void evict_pin(const struct address_space *mapping);
+/* Pages: how many frames there may be, ~0 if any number, and are, of all processes of the
+ * session, as they were counted last. Any task. */
+void evict_account(unsigned long *bound, unsigned long *total);
+
+/* --- session.c ---------------------------------------------------------------------- */
+
+#define CACHE_LINK "cache-"
+
+/* The directory, or -errno. */
+long session_dir(const struct engine *e);
+/* Call @fn for each link whose name begins with @stem, until it returns true; remove
+ * those whose process has ended. @text: where the link leads. */
+typedef bool session_fn(const char *name, const char *text, void *arg);
+bool session_each(const struct engine *e, const char *stem, session_fn *fn, void *arg);
 
 /* --- mapping.c: the service task, or who gives back; mmap_lock is held -------------- */
 

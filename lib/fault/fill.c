@@ -211,10 +211,9 @@ static long set_bits(struct address_space *m, unsigned long page, unsigned long 
 
 	if (ticks_since(began) > LONG_AGO && !lease_holds(m->file_fd))
 		return -EAGAIN;
+	evict_filled(m, page, n); /* first: a chunk with bits has a time */
 	for (unsigned long i = page; i < page + n; i++)
 		__atomic_fetch_or(&bits[i / 64], 1ULL << i % 64, __ATOMIC_RELEASE);
-	stat_add(m->filled, n);
-	stat_add(m->cache->filled, n);
 	return 0;
 }
 

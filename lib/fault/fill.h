@@ -21,7 +21,7 @@
 
 /* False: somebody has held it for 100 ms, and lives. */
 bool chunk_lock(const struct engine *e, struct page_cache *c, unsigned long chunk);
-/* False: somebody has it, or died with it. */
+/* False: somebody alive has it. */
 bool chunk_trylock(const struct engine *e, struct page_cache *c, unsigned long chunk);
 /* By whoever took it, or has made sure that he will not touch it any more. */
 void chunk_unlock(struct page_cache *c, unsigned long chunk);

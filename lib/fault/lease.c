@@ -72,13 +72,16 @@ static void lease_task(void *arg)
 {
 	struct engine *e = arg;
 	struct address_space *m;
+	bool more = false;
 
 	sys_prctl(PR_SET_NAME, "smm-lease", 0, 0, 0);
 	for (;;) {
-		wait_for_signal();
+		if (!more)
+			wait_for_signal();
 		mutex_lock(e->mmap_lock);
 		while ((m = lost(e)))
 			file_leave(e, m);
+		more = evict_tick(e);
 		mutex_unlock(e->mmap_lock);
 	}
 }
@@ -91,6 +94,7 @@ long lease_task_start(struct engine *e)
 
 	if (e->files.lease_tid)
 		return 0;
+	evict_start(e);
 	/* The task never lets the signal through: it would be lost in the handler. */
 	sys_rt_sigprocmask(SMM_SIG_SETMASK, &all, &old);
 	tid = sys_clone_task(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |

@@ -164,12 +164,14 @@ static long map_index(struct engine *e, struct address_space *m, size_t size)
 	return ret;
 }
 
-/* Nobody finds the mapping any more; who had found it before may be at work with it. */
+/* No area leads to the mapping any more, and who evicts passes it by; who had found it
+ * before may be at work with it. */
 static void unmap_index(struct engine *e, struct address_space *m)
 {
 	unsigned long addr = (unsigned long)m->cache;
 	size_t size = page_cache_size(m->nrpages);
 
+	__atomic_store_n(&m->evictable, false, __ATOMIC_SEQ_CST);
 	file_wait_for_tasks(e);
 	__atomic_store_n(&m->cache, NULL, __ATOMIC_SEQ_CST);
 	unmap_ours(e, addr, size);
@@ -177,15 +179,15 @@ static void unmap_index(struct engine *e, struct address_space *m)
 
 /* --- links ------------------------------------------------------------------------- */
 
-#define LINK_PREFIX "cache-"
-
+/* Who is not to be shared with has a link as well, to be counted (evict.c). */
 static void link_stem(const struct address_space *m, struct fmt *f)
 {
 	const struct file_key *k = &m->key;
 
-	fmt_printf(f, LINK_PREFIX "%x-%x-%lx-%lx-%lx-%lx-%lx.", k->major, k->minor,
-		   (unsigned long)k->ino, (unsigned long)k->size, (unsigned long)k->mtime,
-		   (unsigned long)k->ctime, (unsigned long)k->btime);
+	fmt_printf(f, CACHE_LINK "%s%x-%x-%lx-%lx-%lx-%lx-%lx.", m->shared ? "" : "own-",
+		   k->major, k->minor, (unsigned long)k->ino, (unsigned long)k->size,
+		   (unsigned long)k->mtime, (unsigned long)k->ctime,
+		   (unsigned long)k->btime);
 }
 
 static void link_name(const struct engine *e, const struct address_space *m, char *buf,
@@ -196,12 +198,6 @@ static void link_name(const struct engine *e, const struct address_space *m, cha
 	fmt_init(&f, buf, size);
 	link_stem(m, &f);
 	fmt_printf(&f, "%d", e->owner);
-}
-
-static long session_dir(const struct engine *e)
-{
-	return sys_open(e->opt.socket_dir,
-			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
 }
 
 static void link_make(const struct engine *e, const struct address_space *m)
@@ -313,59 +309,28 @@ static bool attach_to(struct engine *e, struct address_space *m, const char *tex
 	return attach_index(e, m, open_both(m, pid, index, frames));
 }
 
-struct dirent64 {
-	u64 ino, off;
-	u16 len;
-	u8 type;
-	char name[];
+struct attaching {
+	struct engine *e;
+	struct address_space *m;
 };
 
-/* One name of the directory. True: we are attached. */
-static bool attach_by(struct engine *e, struct address_space *m, long dir,
-		      const char *name)
+static bool attach_by(const char *name, const char *text, void *arg)
 {
-	char text[64];
-	long n = sys_readlinkat(dir, name, text, sizeof(text) - 1);
-	const char *p = text;
-	int pid;
+	const struct attaching *a = arg;
 
-	if (n <= 0)
-		return false;
-	text[n] = '\0';
-	if (attach_to(e, m, text))
-		return true;
-	pid = (int)parse_ulong(&p, 10);
-	if (sys_kill(pid, 0) == -ESRCH)
-		sys_unlinkat(dir, name, 0);
-	return false;
+	(void)name;
+	return attach_to(a->e, a->m, text);
 }
 
 static bool attach(struct engine *e, struct address_space *m)
 {
+	struct attaching a = { e, m };
 	char stem[160];
-	union {
-		struct dirent64 first;
-		char bytes[2048];
-	} buf;
-	long dir = session_dir(e), n;
-	bool found = false;
 	struct fmt f;
 
-	if (dir < 0)
-		return false;
 	fmt_init(&f, stem, sizeof(stem));
 	link_stem(m, &f);
-	while (!found && (n = sys_getdents64(dir, buf.bytes, sizeof(buf))) > 0) {
-		for (long at = 0; !found && at < n;) {
-			const struct dirent64 *d = (const void *)(buf.bytes + at);
-
-			at += d->len;
-			if (!strncmp(d->name, stem, strlen(stem)))
-				found = attach_by(e, m, dir, d->name);
-		}
-	}
-	sys_close(dir);
-	return found;
+	return session_each(e, stem, attach_by, &a);
 }
 
 /* --- beginning and end ------------------------------------------------------------- */
@@ -408,8 +373,8 @@ static struct address_space *mapping_make(struct engine *e, int fd,
 	}
 	frames_map(e, m);
 	reader_open(e, m);
-	if (m->shared)
-		link_make(e, m);
+	link_make(e, m);
+	__atomic_store_n(&m->evictable, true, __ATOMIC_SEQ_CST);
 	return m;
 }
 
@@ -504,6 +469,7 @@ bool mapping_inherit(struct engine *e, struct address_space *m,
 	reader_open(e, m);
 	m->shared = true;
 	link_make(e, m);
+	__atomic_store_n(&m->evictable, true, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&m->state, MAPPING_LIVE, __ATOMIC_SEQ_CST);
 	return true;
 }
@@ -514,8 +480,7 @@ void mapping_end(struct engine *e, struct address_space *m)
 		return;
 	/* In a fork child they are another engine's descriptors. */
 	if (READ_ONCE(e->fault_pid)) {
-		if (m->shared)
-			link_remove(e, m);
+		link_remove(e, m);
 		reader_forget(e, m);
 		unmap_index(e, m);
 		frames_unmap(e, m);

@@ -4,6 +4,7 @@
  * mmap_lock and waits, so the task may change the model in its stead.
  */
 #include <linux/capability.h>
+#include <linux/poll.h>
 #include <linux/signal.h>
 
 #include "lib/base/string.h"
@@ -19,11 +20,18 @@
 #include "lib/sys/sys.h"
 #include "lib/sys/uffd.h"
 
+#define FAIL_STOP_MS 10000 /* for a program in a call that cannot be killed */
+
 void engine_fail_stop(struct engine *e)
 {
+	struct pollfd dead = { .fd = e->owner_pidfd, .events = POLLIN };
+
 	if (!READ_ONCE(e->stopping) && READ_ONCE(e->state) != ENGINE_STARTING) {
 		sys_pidfd_send_signal(e->owner_pidfd, SIGKILL);
 		socket_unlink(e);
+		/* Without the userfaultfd, which ends with us, a system call that is
+		 * copying from an area of a file would go on with zeroes. */
+		sys_poll(&dead, 1, FAIL_STOP_MS);
 	}
 	sys_exit_group(1);
 	__builtin_unreachable();

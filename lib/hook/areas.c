@@ -492,8 +492,13 @@ long hook_mlock(long nr, unsigned long *a)
 {
 	unsigned long flags = nr == __NR_munlock ? 0 : VM_LOCKED;
 	bool model = mmap_write_lock(a[0], a[1]);
-	long ret = count(CALL(nr, a));
+	long ret;
 
+	/* Locked pages stay, and mprotect() copies them: frames that are dropped do not.
+	 */
+	if (model && flags)
+		file_back(a[0] & PAGE_MASK, PAGE_ALIGN(a[0] + a[1]));
+	ret = count(CALL(nr, a));
 	if (nr == __NR_mlock2 && (a[2] & MLOCK_ONFAULT))
 		flags |= VM_LOCKONFAULT;
 	if (model && (!ret || ret == -ENOMEM || ret == -EAGAIN))

@@ -186,6 +186,18 @@ static unsigned long env_pool(char **envp)
 			  "set it to auto, off or a number of bytes");
 }
 
+static unsigned long env_cache(char **envp)
+{
+	const char *name = "SHADOWMM_CACHE", *v = env(envp, name);
+
+	if (!v || !*v || !strcmp(v, "auto"))
+		return CACHE_AUTO;
+	if (!strcmp(v, "unlimited"))
+		return CACHE_UNLIMITED;
+	return env_number(envp, name, 0, 1UL << 46, 0,
+			  "set it to auto, unlimited or a number of bytes");
+}
+
 static enum pool_pages env_pool_pages(char **envp)
 {
 	const char *name = "SHADOWMM_POOL_PAGES", *v = env(envp, name);
@@ -253,6 +265,7 @@ bool start_options(char **envp)
 	env_policy(envp, o);
 	o->cow = env_choice(envp, "SHADOWMM_COW", "own", "kernel", false);
 	o->files = (u8)env_files(envp);
+	o->cache = env_cache(envp);
 	o->intercept_all = env_choice(envp, "SHADOWMM_INTERCEPT", "all", "site", false);
 	o->quiet = env_flag(envp, "SHADOWMM_QUIET");
 	o->verbose = env_flag(envp, "SHADOWMM_VERBOSE");

@@ -56,8 +56,13 @@ struct address_space {
 		int file_fd, frames_fd, index_fd;
 		bool shared;
 	} parent;
+	/* Its frames may be dropped: the index is whole and mapped. Sequentially
+	 * consistent; who is to unmap it clears it, then waits for the fault tasks. */
+	bool evictable;
+	u64 evict_hand; /* chunk; who evicts */
 	/* Pages, or faults; the fault task */
 	unsigned long minor, major, filled, bypassed, mapped;
+	unsigned long dropped; /* pages, by this process; any task of the engine */
 	/* Areas by file offset: the interval tree, i_mmap.c */
 	struct i_mmap_node *i_mmap;
 	/* The writer's, under mmap_lock: the tree as it will be, and whether, and with
@@ -146,6 +151,23 @@ bool mm_next_orphan(struct mm_struct *mm, unsigned long *aside, unsigned long *l
  */
 bool file_populate(struct mm_struct *mm, unsigned long addr, unsigned long limit,
 		   struct file_plan *plan);
+
+/* --- evict.c: what to drop --------------------------------------------------------- */
+
+/* One round over the chunks of a file, begun with @left = nr_chunks. */
+struct evict_scan {
+	u64 hand; /* the chunk that is looked at next */
+	u64 left; /* how many are still to be looked at */
+	u64 now;  /* milliseconds */
+	u32 age;  /* of what may go: milliseconds since it was asked for, at least */
+};
+
+/* The next chunk of this round that has pages and is old enough. False: none. */
+bool evict_next(struct page_cache *c, struct evict_scan *scan, u64 *chunk);
+/* Milliseconds since a word of page_cache_used() was written; up to 12 days count. */
+u32 page_cache_age(u32 used, u64 now_ms);
+/* Pages of @chunk that have frames. */
+unsigned long page_cache_resident(struct page_cache *c, u64 chunk);
 
 /* --- i_mmap.c: which areas map pages of a file -------------------------------------- */
 

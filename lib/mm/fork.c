@@ -52,7 +52,7 @@ static void dup_mappings(struct mm_struct *mm)
 		mapping->file_fd = mapping->frames_fd = mapping->index_fd = -1;
 		mapping->direct_fd = -1;
 		mapping->huge = 0; /* VM_DONTCOPY */
-		mapping->shared = false;
+		mapping->shared = mapping->evictable = false;
 		mapping->state = MAPPING_LEAVING;
 	}
 }

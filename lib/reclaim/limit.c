@@ -110,6 +110,33 @@ bool memory_is_limited(void)
 	return !sys_sysinfo(&info) && group_limit() < info.totalram * info.mem_unit;
 }
 
+unsigned long memory_limit(void)
+{
+	struct sysinfo info;
+	unsigned long group = group_limit();
+
+	return sys_sysinfo(&info) ? group : min(group, info.totalram * info.mem_unit);
+}
+
+unsigned long memory_available(void)
+{
+	char text[TEXT_MAX];
+	const char *p = text;
+	unsigned long kib;
+
+	if (!read_text("/proc/meminfo", text))
+		return ~0UL >> 1;
+	while (p && !str_has_prefix(p, "MemAvailable:"))
+		p = (p = strchr(p, '\n')) ? p + 1 : NULL;
+	if (!p)
+		return ~0UL >> 1;
+	p += strlen("MemAvailable:");
+	while (*p == ' ')
+		p++;
+	kib = parse_ulong(&p, 10);
+	return kib << 10;
+}
+
 unsigned long memory_to_spare(void)
 {
 	struct sysinfo info;

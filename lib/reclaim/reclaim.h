@@ -27,6 +27,12 @@ void huge_look_again(struct engine *e);
 
 /* A control group has less memory than the machine. About 9 KiB of stack. */
 bool memory_is_limited(void);
+/* Bytes of memory that there are, or that the control group may have. About 9 KiB of
+ * stack. */
+unsigned long memory_limit(void);
+/* What could be had without swapping (MemAvailable); ~0 if that is not known. About 4 KiB
+ * of stack. */
+unsigned long memory_available(void);
 /* Bytes that may be held beside what the program uses: a quarter of what is free. */
 unsigned long memory_to_spare(void);
 

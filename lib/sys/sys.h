@@ -101,11 +101,14 @@ sys_call6(long nr, unsigned long a, unsigned long b, unsigned long c, unsigned l
 #define sys_renameat(odfd, old, ndfd, new) sys_call4(__NR_renameat, odfd, old, ndfd, new)
 #define sys_close_range(first, last, flags) \
 	sys_call3(__NR_close_range, first, last, flags)
-#define sys_memfd_create(name, flags)  sys_call2(__NR_memfd_create, name, flags)
-#define sys_ftruncate(fd, len)	       sys_call2(__NR_ftruncate, fd, len)
-#define sys_sendfile(out, in, off, n)  sys_call4(__NR_sendfile, out, in, off, n)
-#define sys_faccessat(dfd, path, mode) sys_call3(__NR_faccessat, (long)(dfd), path, mode)
-#define sys_poll(fds, n, ms)	       sys_call3(__NR_poll, fds, n, (long)(ms))
+#define sys_memfd_create(name, flags)	sys_call2(__NR_memfd_create, name, flags)
+#define sys_ftruncate(fd, len)		sys_call2(__NR_ftruncate, fd, len)
+#define sys_sendfile(out, in, off, n)	sys_call4(__NR_sendfile, out, in, off, n)
+#define sys_faccessat(dfd, path, mode)	sys_call3(__NR_faccessat, (long)(dfd), path, mode)
+#define sys_poll(fds, n, ms)		sys_call3(__NR_poll, fds, n, (long)(ms))
+
+#define sys_lseek(fd, off, whence)	sys_call3(__NR_lseek, fd, off, whence)
+#define sys_fallocate(fd, mode, off, n) sys_call4(__NR_fallocate, fd, mode, off, n)
 
 /* --- sockets --- */
 #define sys_socket(dom, type, proto)	  sys_call3(__NR_socket, dom, type, proto)
@@ -171,5 +174,12 @@ sys_call6(long nr, unsigned long a, unsigned long b, unsigned long c, unsigned l
 #define SMM_SIG_BLOCK		       0
 #define SMM_SIG_UNBLOCK		       1
 #define SMM_SIG_SETMASK		       2
+
+/* A number for the file of a STATX_INO, for one system: inodes are numbered anew on each
+ * tmpfs. */
+static inline u64 file_number(const struct statx *x)
+{
+	return x->stx_ino ^ (u64)x->stx_dev_minor << 44;
+}
 
 #endif

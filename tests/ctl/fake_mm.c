@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "fake_mm.h"
+#include "lib/mm/address_space.h"
 
 struct vma_node {
 	size_t nr;
@@ -21,6 +22,7 @@ void fake_reset(void)
 	free(node.area);
 	node = (struct vma_node){ 0 };
 	fake_mm = (struct mm_struct){ .root = &node };
+	list_init(&fake_mm.mappings);
 	arena_init(&fake_mm.arena);
 	arena_add(&fake_mm.arena, pages, sizeof(pages));
 	kmem_cache_init(&fake_mm.vma_cache, &fake_mm.arena, "vm_area_struct", 80, 8);
@@ -57,6 +59,18 @@ struct vm_area_struct *fake_add(unsigned long start, unsigned long end,
 	fake_mm.map_count++;
 	fake_mm.total_vm += (end - start) >> PAGE_SHIFT;
 	return vma;
+}
+
+/* No area is paged by us. */
+void i_mmap_for_each(struct address_space *mapping, unsigned long first,
+		     unsigned long last,
+		     void (*fn)(const struct vm_area_struct *vma, void *arg), void *arg)
+{
+	(void)mapping;
+	(void)first;
+	(void)last;
+	(void)fn;
+	(void)arg;
 }
 
 struct vm_area_struct *find_vma(struct mm_struct *mm, unsigned long addr)

@@ -8,7 +8,7 @@ check_PROGRAMS += tests/ctl/test_server tests/ctl/test_cli tests/ctl/static_true
 TESTS += tests/ctl/test_server tests/ctl/test_cli
 endif
 
-tests_ctl_test_server_SOURCES = tests/ctl/test_server.c tests/ctl/test_dirty.c tests/ctl/fixture.c \
+tests_ctl_test_server_SOURCES = tests/ctl/test_server.c tests/ctl/test_dirty.c tests/ctl/test_files.c tests/ctl/fixture.c \
 	tests/ctl/fixture.h tests/ctl/fake_mm.c tests/ctl/fake_mm.h lib/mm/anon_vma.c lib/mm/page.c $(CTL_SOURCES) \
 	$(BASE_SOURCES) $(lib_sys_libsys_la_SOURCES)
 tests_ctl_test_server_CPPFLAGS = $(CTL_TEST_CPPFLAGS)

@@ -201,6 +201,14 @@ tests_preload_rmap_SOURCES = tests/preload/rmap.c tests/preload/capture.c \
 	tests/preload/capture.h
 tests_preload_rmap_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 tests_preload_rmap_LDADD = $(CRITERION_LIBS)
+check_PROGRAMS += tests/preload/cache_reader
+tests_preload_cache_reader_LDADD = $(PRELOAD_LINK)
+check_PROGRAMS += tests/preload/cache
+TESTS += tests/preload/cache
+tests_preload_cache_SOURCES = tests/preload/cache.c tests/preload/capture.c \
+	tests/preload/capture.h
+tests_preload_cache_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
+tests_preload_cache_LDADD = $(CRITERION_LIBS)
 check_PROGRAMS += tests/preload/cow_stacks
 TESTS += tests/preload/cow_stacks
 tests_preload_cow_stacks_SOURCES = tests/preload/cow_stacks.c tests/preload/capture.c \

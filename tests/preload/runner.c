@@ -499,6 +499,15 @@ static void compare(const char *program, const char *arg, unsigned int expect)
 		compare(#name, NULL, EXIT_ZERO | LINES);           \
 	}
 
+/* The same, and what is read of them is dropped at once. */
+#define EVICT(name)                                      \
+	Test(preload_evict, name)                        \
+	{                                                \
+		setenv("SHADOWMM_FILES", "own", 1);      \
+		setenv("SHADOWMM_MIN_OWN", "4096", 1);   \
+		setenv("SHADOWMM_CACHE", "0", 1);        \
+		compare(#name, NULL, EXIT_ZERO | LINES); \
+	}
 /* And with several fault tasks from the start, also on one processor. */
 #define TEAM(name)                                       \
 	Test(preload_team, name)                         \
@@ -725,6 +734,18 @@ DIRTY(shared_maps)
 DIRTY(spawn_kinds)
 DIRTY(visible_state)
 DIRTY(wait_kinds)
+EVICT(file_lease)
+EVICT(file_random)
+EVICT(dlopen_loop)
+EVICT(exec_kinds)
+EVICT(fork_data)
+EVICT(madvise_kinds)
+EVICT(map_fixed)
+EVICT(mprotect_kinds)
+EVICT(mremap_kinds)
+EVICT(populate_lock)
+EVICT(spawn_kinds)
+EVICT(thread_storm)
 
 TRAPPED(credentials)
 TRAPPED(errnos)

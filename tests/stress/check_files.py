@@ -33,9 +33,10 @@ SHRINK_SECONDS = 600
 OWN = {"SHADOWMM_FILES": "own"}
 SMALL = {**OWN, "SHADOWMM_MIN_OWN": "4096"}
 # name, environment, share of the sequences
-LEGS = (("own, every area", SMALL, 5), ("own", OWN, 1),
+LEGS = (("own, every area", SMALL, 3), ("own", OWN, 1),
         ("auto", {**SMALL, "SHADOWMM_FILES": "auto"}, 1),
-        ("own, with copy-on-write", {**SMALL, "SHADOWMM_COW": "own"}, 2))
+        ("own, with copy-on-write", {**SMALL, "SHADOWMM_COW": "own"}, 2),
+        ("own, dropped at once", {**SMALL, "SHADOWMM_CACHE": "0"}, 2))
 SEED_LINE = re.compile(rb"^seed (\d+), operation", re.MULTILINE)
 
 
@@ -188,7 +189,11 @@ def check_kills(arguments, seed):
     return [*results,
             run_kill_leg("readers killed", SMALL, arguments, max(1, kills // 2), seed + 1),
             run_kill_leg("tasks of the library killed, too", SMALL, arguments,
-                         max(1, kills // 2), seed + 2, "engine")]
+                         max(1, kills // 2), seed + 2, "engine"),
+            run_kill_leg("readers killed, hardly a cache", {**SMALL, "SHADOWMM_CACHE": "1048576"},
+                         arguments, max(1, kills // 2), seed + 3),
+            run_kill_leg("tasks killed, dropped at once", {**SMALL, "SHADOWMM_CACHE": "0"},
+                         arguments, max(1, kills // 2), seed + 4, "engine")]
 
 
 def main():

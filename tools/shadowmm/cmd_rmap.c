@@ -18,12 +18,15 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "file_id.h"
 #include "pages.h"
 
 const char cmd_rmap_options[] =
-	"  --json   one object\n\n"
+	"  --file PATH --page N   page N of a file, the first being 0, and who maps it\n"
+	"  --json                 one object\n\n"
 	"Without CAP_SYS_ADMIN a page that is mapped more than once is listed with what\n"
-	"may be it (\"maybe\"). Exits with 1 if there is no page at ADDR.\n";
+	"may be it (\"maybe\"). Exits with 1 if there is no page at ADDR, or\n"
+	"nobody maps that of the file.\n";
 
 struct query {
 	pid_t pid;
@@ -386,18 +389,12 @@ static int run_query(struct query *q, bool json)
 	return page_there(q->entry) && !q->failed ? CLI_OK : CLI_FAIL;
 }
 
-int cmd_rmap(int argc, char **argv)
+static int run_address(char **argv, bool json)
 {
-	int json = 0, status = CLI_FAIL;
-	const struct option options[] = {
-		{ "json", no_argument, &json, 1 },
-		{ NULL, 0, NULL, 0 },
-	};
 	struct query q = { .places = NULL };
+	int status = CLI_FAIL;
 
-	if (cli_flags(argc, argv, options, 2, 2) ||
-	    !cli_parse_pid(argv[optind], &q.pid) ||
-	    !cli_parse_addr(argv[optind + 1], &q.addr))
+	if (!cli_parse_pid(argv[0], &q.pid) || !cli_parse_addr(argv[1], &q.addr))
 		return CLI_USAGE;
 	q.addr &= -PAGE_SIZE;
 	q.places = json_array();
@@ -410,4 +407,35 @@ int cmd_rmap(int argc, char **argv)
 	json_decref(q.asked);
 	json_decref(q.silent);
 	return status;
+}
+
+enum {
+	OPT_FILE = 256,
+	OPT_PAGE,
+};
+
+int cmd_rmap(int argc, char **argv)
+{
+	const char *file = NULL, *page = NULL;
+	int json = 0, opt;
+	const struct option options[] = {
+		{ "file", required_argument, NULL, OPT_FILE },
+		{ "page", required_argument, NULL, OPT_PAGE },
+		{ "json", no_argument, &json, 1 },
+		{ NULL, 0, NULL, 0 },
+	};
+
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (opt == OPT_FILE)
+			file = optarg;
+		else if (opt == OPT_PAGE)
+			page = optarg;
+		else if (opt)
+			return cli_bad_option(argv);
+	}
+	if (!file != !page || argc - optind != (file ? 0 : 2))
+		return cli_usage("rmap: say 'shadowmm rmap %s'",
+				 cli_find("rmap")->synopsis);
+	return file ? rmap_file(file, page, json) : run_address(argv + optind, json);
 }

@@ -42,6 +42,10 @@ const char cmd_run_options[] =
 	"library "
 	"what\n"
 	"                         the kernel has not cached (default: kernel)\n"
+	"  --cache=SIZE           hold at most SIZE bytes (k, m, g) of files, all "
+	"processes "
+	"together;\n"
+	"                         auto, or unlimited\n"
 	"  --cow-stacks=N         sample one write in N to shared pages, or off\n"
 	"  --min-own=SIZE         page only areas of at least SIZE bytes (k, m, g)\n"
 	"  --verify-at-exit FILE  append a line to FILE when a process ends\n"
@@ -58,6 +62,7 @@ enum {
 	OPT_POOL_PAGES,
 	OPT_COW,
 	OPT_FILES,
+	OPT_CACHE,
 	OPT_START,
 	OPT_COW_STACKS,
 	OPT_VERIFY,
@@ -74,6 +79,7 @@ static const struct option options[] = {
 	{ "pool-pages", required_argument, NULL, OPT_POOL_PAGES },
 	{ "cow", required_argument, NULL, OPT_COW },
 	{ "files", required_argument, NULL, OPT_FILES },
+	{ "cache", required_argument, NULL, OPT_CACHE },
 	{ "cow-stacks", required_argument, NULL, OPT_COW_STACKS },
 	{ "min-own", required_argument, NULL, OPT_MIN_OWN },
 	{ "verify-at-exit", required_argument, NULL, OPT_VERIFY },
@@ -189,6 +195,13 @@ static int set_pool(const char *value)
 			      : set_size("pool", "SHADOWMM_POOL", value);
 }
 
+static int set_cache(const char *value)
+{
+	return !strcmp(value, "auto") || !strcmp(value, "unlimited")
+		       ? set_env("SHADOWMM_CACHE", value)
+		       : set_size("cache", "SHADOWMM_CACHE", value);
+}
+
 static int set_pool_pages(const char *value)
 {
 	if (strcmp(value, "auto") != 0 && strcmp(value, "4k") != 0 &&
@@ -288,6 +301,8 @@ static int set_option(int opt, char **argv)
 		return set_choice("cow", "SHADOWMM_COW", optarg, "own", "kernel");
 	case OPT_FILES:
 		return set_files(optarg);
+	case OPT_CACHE:
+		return set_cache(optarg);
 	case OPT_COW_STACKS:
 		return set_cow_stacks(optarg);
 	case OPT_FAULT_AROUND:

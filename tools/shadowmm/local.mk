@@ -9,6 +9,7 @@ shadowmm_SOURCES = tools/shadowmm/main.c tools/shadowmm/cli.h \
 	tools/shadowmm/ps_rows.c tools/shadowmm/cmd_maps.c tools/shadowmm/cmd_smaps.c \
 	tools/shadowmm/cmd_vma.c tools/shadowmm/cmd_stat.c tools/shadowmm/cmd_verify.c \
 	tools/shadowmm/pages.c tools/shadowmm/pages.h tools/shadowmm/cmd_rmap.c \
+	tools/shadowmm/cmd_rmap_file.c tools/shadowmm/cmd_cache.c tools/shadowmm/file_id.c tools/shadowmm/file_id.h \
 	tools/shadowmm/shared.c tools/shadowmm/shared.h tools/shadowmm/cmd_shared.c \
 	tools/shadowmm/cmd_cow.c tools/shadowmm/slab.c tools/shadowmm/cmd_slabinfo.c \
 	tools/shadowmm/cmd_slabtop.c tools/shadowmm/stacks.c tools/shadowmm/stacks.h \

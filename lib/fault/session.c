@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The session's directory, in which processes of a user find each other's caches. */
+#include "lib/base/fmt.h"
+#include "lib/base/string.h"
+#include "lib/fault/filemap.h"
+#include "lib/sys/sys.h"
+
+struct dirent64 {
+	u64 ino, off;
+	u16 len;
+	u8 type;
+	char name[];
+};
+
+long session_dir(const struct engine *e)
+{
+	return sys_open(e->opt.socket_dir,
+			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+}
+
+/* One name of the directory. True: @fn has had enough. */
+static bool session_link(long dir, const char *name, session_fn *fn, void *arg)
+{
+	char text[64];
+	long n = sys_readlinkat(dir, name, text, sizeof(text) - 1);
+	const char *p = text;
+	int pid;
+
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	if (fn(name, text, arg))
+		return true;
+	pid = (int)parse_ulong(&p, 10);
+	if (sys_kill(pid, 0) == -ESRCH)
+		sys_unlinkat(dir, name, 0);
+	return false;
+}
+
+bool session_each(const struct engine *e, const char *stem, session_fn *fn, void *arg)
+{
+	union {
+		struct dirent64 first;
+		char bytes[2048];
+	} buf;
+	long dir = session_dir(e), n;
+	bool found = false;
+
+	if (dir < 0)
+		return false;
+	while (!found && (n = sys_getdents64(dir, buf.bytes, sizeof(buf))) > 0) {
+		for (long at = 0; !found && at < n;) {
+			const struct dirent64 *d = (const void *)(buf.bytes + at);
+
+			at += d->len;
+			if (!strncmp(d->name, stem, strlen(stem)))
+				found = session_link(dir, d->name, fn, arg);
+		}
+	}
+	sys_close(dir);
+	return found;
+}
