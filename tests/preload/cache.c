@@ -241,20 +241,21 @@ Test(cache, nothing_goes_without_need)
 /* --- rmap --file ------------------------------------------------------------------- */
 
 /* Where @pid has page @page of the file, by its list of areas; 0: nowhere. Its areas have
- * a memfd of the file's name. */
+ * a memfd of the file's name, or a file on a tmpfs that is mounted nowhere. */
 static unsigned long address_of(pid_t pid, unsigned long page)
 {
 	unsigned long start, end, offset, found = 0;
-	char path[40], line[512];
+	char path[40], line[512], shared;
 	FILE *maps;
 
 	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
 	maps = fopen(path, "r");
 	cr_assert_not_null(maps);
 	while (fgets(line, sizeof(line), maps))
-		if (sscanf(line, "%lx-%lx %*s %lx", &start, &end, &offset) == 3 &&
-		    strstr(line, "/memfd:of-cache (deleted)") && page * PAGE >= offset &&
-		    page * PAGE - offset < end - start)
+		if (sscanf(line, "%lx-%lx %*3c%c %lx", &start, &end, &shared, &offset) ==
+			    4 &&
+		    shared == 'p' && strstr(line, "of-cache (deleted)") &&
+		    page * PAGE >= offset && page * PAGE - offset < end - start)
 			found = start + (page * PAGE - offset);
 	fclose(maps);
 	return found;
