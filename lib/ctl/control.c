@@ -300,7 +300,8 @@ static void env_fill(struct engine *e)
 /* The program has ended, and not through our exit hook: it was killed. */
 static void __attribute__((noreturn)) program_ended(struct engine *e)
 {
-	WRITE_ONCE(e->stopping, 1);
+	/* Pairs with ctl_verify_append(): a verify_task may have outlived the program. */
+	__atomic_store_n(&e->stopping, 1, __ATOMIC_SEQ_CST);
 	if (e->fault_pid)
 		sys_kill(e->fault_pid, SIGKILL);
 	mapping_unlink_all(e);
@@ -416,7 +417,13 @@ void control_main(void *arg)
 
 void control_verify_at_exit(struct engine *e)
 {
+	struct ctl_env env;
+
 	if (!server_env.mm)
 		env_fill(e);
-	ctl_verify_append(&server_env, e->opt.verify_at_exit);
+	env = server_env;
+	/* If the program is killed meanwhile, program_ended() writes the line, and by its
+	 * end takes the registrations away that we are looking for. */
+	env.overtaken = &e->stopping;
+	ctl_verify_append(&env, e->opt.verify_at_exit);
 }

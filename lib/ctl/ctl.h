@@ -52,6 +52,9 @@ struct ctl_env {
 	int engine_pid;	      /* the control process, 0 if none */
 	int fault_pid;	      /* the fault process, 0 if none */
 	bool verify_flags;    /* ctl_verify_append() compares all flags */
+	/* ctl_verify_append(): set when another has begun to end the engine, and writes
+	 * the line; NULL: nobody will. */
+	const u32 *overtaken;
 	u64 start_time;	      /* of the library, seconds since the epoch */
 	const struct fault_work
 		*work;		     /* of FAULT_TASKS_MAX; NULL: no engine that pages */
@@ -117,7 +120,8 @@ void ctl_close(struct ctl *c);
  * "# ..." per difference, with a single O_APPEND write when they fit into it. What keeps
  * us from verifying counts as one difference, so that it is seen.
  * Context: the program's own task at its exit; takes mmap_lock; about 24 KiB of stack.
- * Returns the number of differences or -errno of the write.
+ * Returns the number of differences, -ECANCELED if env->overtaken, or -errno of the
+ * write.
  */
 int ctl_verify_append(const struct ctl_env *env, const char *path);
 

@@ -307,6 +307,8 @@ int ctl_verify_append(const struct ctl_env *env, const char *path)
 	fmt_init(&t.f, t.buf + HEAD_ROOM, sizeof(t.buf) - HEAD_ROOM);
 	t.lines = 0;
 	differences = verify_text(env, &t, &areas);
+	if (env->overtaken && __atomic_load_n(env->overtaken, __ATOMIC_SEQ_CST))
+		return -ECANCELED;
 	fmt_init(&head, head_buf, sizeof(head_buf));
 	fmt_printf(&head, "%d ", env->pid);
 	fmt_comm(&head, env->comm);
