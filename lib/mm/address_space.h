@@ -38,6 +38,11 @@ struct address_space {
 	struct page_cache *cache;	  /* mapped shared, TRACK_OURS, DONTFORK */
 	int file_fd, frames_fd, index_fd; /* in the engine's table; lib/fault's */
 	bool shared;			  /* others may find it (PAGE_CACHE_AGE_NS) */
+	/* Its areas are shared mappings, which we write back (lib/fault/shared.h): then
+	 * there is no index, and @file_fd is the program's own open file. */
+	bool written;
+	u64 *dirty;	   /* a bit per page; lib/fault/shared.c */
+	int written_error; /* -errno that nobody has been told yet; lib/fault/shared.c */
 	/* Pages, or faults; the fault task */
 	unsigned long minor, major, filled, bypassed, mapped;
 	/* Areas by file offset: the interval tree, i_mmap.c */

@@ -21,6 +21,9 @@
  *	[------------- EOF z]	beyond the file: RETRY; the kernel raises SIGBUS and asks
  *				nobody, unless the file was longer
  *
+ *	a shared mapping of a file, ours: as above, but that nobody copies
+ *	[---- x(w) ----------]	missing: FILE. Write-protected: page_mkwrite, DIRTY
+ *
  *	a file's, the kernel's (private, shared, shared anonymous)
  *	[---- x ----]
  *	   STALE
@@ -45,6 +48,7 @@
  * place of an event the last tree knows rightly whether it is a file's, which still is
  * served; otherwise the page alone is: nobody else could wake the faulter.
  */
+#include "lib/mm/address_space.h"
 #include "lib/mm/vm_ops.h"
 
 /* --- anonymous memory -------------------------------------------------------------- */
@@ -153,12 +157,6 @@ const struct vm_operations shmem_vm_ops = {
 	.access = access_allowed,
 };
 
-const struct vm_operations shared_file_vm_ops = {
-	.fault = fault_stale,
-	.page_mkwrite = mkwrite_stale,
-	.access = access_allowed,
-};
-
 /* --- dispatch
  * ---------------------------------------------------------------------------- */
 
@@ -167,7 +165,10 @@ const struct vm_operations *vma_ops(const struct vm_area_struct *vma)
 	if (vma_is_anonymous(vma))
 		return &anon_vm_ops;
 	/* What is in an i_mmap leaves it as well, whatever a repair made of its flags. */
-	if (!(vma->vm_flags & VM_MAYSHARE) || vma_host(vma))
+	if (vma_host(vma))
+		return vma_host(vma)->mapping->written ? &shared_file_vm_ops
+						       : &filemap_vm_ops;
+	if (!(vma->vm_flags & VM_MAYSHARE))
 		return &filemap_vm_ops;
 	return vma->vm_file->ino ? &shared_file_vm_ops : &shmem_vm_ops;
 }

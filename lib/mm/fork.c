@@ -44,6 +44,7 @@ static void dup_mappings(struct mm_struct *mm)
 		struct address_space *mapping = list_entry(l, struct address_space, list);
 
 		mapping->cache = NULL;
+		mapping->dirty = NULL;
 		mapping->file_fd = mapping->frames_fd = mapping->index_fd = -1;
 		mapping->shared = false;
 		mapping->state = MAPPING_LEAVING;

@@ -7,7 +7,7 @@
  *	filemap_vm_ops		a private mapping of a file: with a host it is ours
  *	shmem_vm_ops		shared anonymous memory: the kernel's
  *	shared_file_vm_ops	a shared mapping of a file: the kernel's, whose cache
- *other programs read
+ *				other programs read; with a host it is ours
  */
 #ifndef SHADOWMM_MM_VM_OPS_H
 #define SHADOWMM_MM_VM_OPS_H

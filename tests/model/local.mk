@@ -10,7 +10,7 @@ MODEL_TEST_SOURCES = tests/model/map.c tests/model/map.h tests/model/ops.c \
 	tests/model/space.c tests/model/space.h tests/model/maps.c tests/model/maps.h \
 	tests/model/test_predict.c tests/model/test_errors.c \
 	tests/model/test_unmapped.c tests/model/test_anon_vma.c tests/model/test_page.c \
-	tests/model/test_address_space.c tests/model/test_filemap.c tests/model/test_files_kernel.c tests/model/test_i_mmap.c
+	tests/model/test_address_space.c tests/model/test_filemap.c tests/model/test_files_kernel.c tests/model/test_shared_file.c tests/model/test_i_mmap.c
 MODEL_STRESS_SOURCES = tests/model/stress_rcu.c
 MODEL_TORTURE_SOURCES = tests/model/torture_rcu.c
 # What is freed passes the test on its way.
