@@ -63,7 +63,9 @@ enum engine_op {
 	ENGINE_FILE_BACK,  /* areas of files in [start, end) are the kernel's, @reason */
 	ENGINE_FILE_DROP,  /* and show the file, without what was written to it */
 	ENGINE_FILE_CLEAN, /* end what belongs to areas of files that have gone */
-	ENGINE_FORKED,	   /* look at cow.forks; nobody waits for the answer */
+	ENGINE_SHARED_SYNC, /* write back shared mappings of files in [start, end); the
+			     * answer is an error of that, if @reason is not 0 */
+	ENGINE_FORKED,	    /* look at cow.forks; nobody waits for the answer */
 };
 
 #define ENGINE_MAX_GROUPS 64

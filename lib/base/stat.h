@@ -41,6 +41,9 @@
 	X(files_ours, "mappings of files that became ours")               \
 	X(files_left, "pieces of these given back to the kernel")         \
 	X(files_stuck, "pieces that could not be given back")             \
+	X(shared_dirtied, "pages of shared mappings that became dirty")   \
+	X(shared_written, "of these, written back to their files")        \
+	X(shared_errors, "pieces of these that could not be written")     \
 	X(registered, "ranges registered with userfaultfd")               \
 	X(register_failed, "registrations the kernel refused")            \
 	X(unregistered, "ranges given back to the kernel")                \

@@ -11,6 +11,7 @@
 #include "lib/fault/fault.h"
 #include "lib/fault/filemap.h"
 #include "lib/fault/internal.h"
+#include "lib/fault/shared.h"
 #include "lib/mm/mm.h"
 #include "lib/reclaim/reclaim.h"
 #include "lib/sys/procmaps.h"
@@ -22,6 +23,7 @@ void engine_fail_stop(struct engine *e)
 {
 	if (!READ_ONCE(e->stopping) && READ_ONCE(e->state) != ENGINE_STARTING) {
 		sys_pidfd_send_signal(e->owner_pidfd, SIGKILL);
+		shared_flush(e);
 		socket_unlink(e);
 	}
 	sys_exit_group(1);
@@ -267,6 +269,8 @@ static long serve(struct engine *e)
 	case ENGINE_FILE_CLEAN:
 		file_clean(e);
 		return 0;
+	case ENGINE_SHARED_SYNC:
+		return shared_sync(e, start, end, e->request.reason);
 	case ENGINE_FORKED:
 		return 0; /* service_task() looks at cow.forks after every request */
 	}

@@ -77,6 +77,14 @@ sys_call6(long nr, unsigned long a, unsigned long b, unsigned long c, unsigned l
 #ifndef __NR_cachestat
 #define __NR_cachestat 451 /* 6.5 */
 #endif
+#ifndef __NR_pidfd_getfd
+#define __NR_pidfd_getfd 438 /* 5.6 */
+#endif
+#define sys_pidfd_getfd(pidfd, fd)	   sys_call3(__NR_pidfd_getfd, pidfd, fd, 0)
+#define sys_flock(fd, op)		   sys_call2(__NR_flock, fd, op)
+#define sys_lseek(fd, off, whence)	   sys_call3(__NR_lseek, fd, off, whence)
+#define sys_fallocate(fd, mode, off, len)  sys_call4(__NR_fallocate, fd, mode, off, len)
+#define sys_msync(addr, len, flags)	   sys_call3(__NR_msync, addr, len, flags)
 #define sys_cachestat(fd, range, stat)	   sys_call4(__NR_cachestat, fd, range, stat, 0)
 #define sys_umask(mask)			   sys_call1(__NR_umask, mask)
 #define sys_readlink(path, buf, n)	   sys_call3(__NR_readlink, path, buf, n)
