@@ -1,7 +1,7 @@
 # Real programs plain and under shadowmm: make check-programs [ONLY="git redis"]
 PROGRAMS_CASES = bash coreutils gcc git java nginx node perl postgres prefork \
 	python3 python3-fork redis redis-bgsave sqlite3 \
-	files-git files-linker files-lmdb files-python3 files-ripgrep files-sqlite3 \
+	files-git files-linker files-lmdb files-python3 files-ripgrep files-sqlite3 shared-linker shared-lmdb shared-python3 \
 	stress-brk stress-fork stress-mmap stress-mremap stress-vm tar
 EXTRA_DIST += tests/programs/check_programs.py tests/programs/harness.py \
 	tests/programs/verify_now.py tests/programs/cow_now.py \
