@@ -71,6 +71,8 @@ enum engine_op {
 	ENGINE_FILE_UNLINK,   /* nobody is to find what we share any more */
 	ENGINE_FILE_INHERIT,  /* of a fork child: those that its parent had stay ours */
 	ENGINE_FILE_POPULATE, /* areas of files in [start, end) will be read soon */
+	ENGINE_SHARED_SYNC,   /* write back shared mappings of files in [start, end); the
+			       * answer is an error of that, if @reason is not 0 */
 	ENGINE_FORKED,	      /* look at cow.forks; nobody waits for the answer */
 };
 

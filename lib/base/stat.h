@@ -42,6 +42,9 @@
 	X(files_kept, "areas of files that stayed ours in a fork child")         \
 	X(files_left, "pieces of these given back to the kernel")                \
 	X(files_stuck, "pieces that could not be given back")                    \
+	X(shared_dirtied, "pages of shared mappings that became dirty")          \
+	X(shared_written, "of these, written back to their files")               \
+	X(shared_errors, "pieces of these that could not be written")            \
 	X(file_reads, "reads of files for which somebody waited, or might have") \
 	X(file_read_buffered, "pages read by way of the kernel's cache")         \
 	X(file_read_direct, "pages read past it")                                \

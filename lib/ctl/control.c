@@ -14,6 +14,7 @@
 #include "lib/fault/dirty.h"
 #include "lib/fault/fault.h"
 #include "lib/fault/filemap.h"
+#include "lib/fault/shared.h"
 #include "lib/mm/mm.h"
 #include "lib/sys/clone.h"
 #include "lib/sys/procmaps.h"
@@ -304,6 +305,7 @@ static void __attribute__((noreturn)) program_ended(struct engine *e)
 	__atomic_store_n(&e->stopping, 1, __ATOMIC_SEQ_CST);
 	if (e->fault_pid)
 		sys_kill(e->fault_pid, SIGKILL);
+	shared_flush(e);
 	mapping_unlink_all(e);
 	mutex_abandon(e->mmap_lock);
 	if (e->opt.verify_at_exit[0])

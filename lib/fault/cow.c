@@ -2,6 +2,7 @@
 /* The fault task's side of copy-on-write. */
 #include "lib/fault/cow.h"
 #include "lib/fault/sample.h"
+#include "lib/fault/shared.h"
 #include "lib/mm/mm.h"
 #include "lib/sys/clone.h"
 #include "lib/sys/pagemap.h"
@@ -154,15 +155,21 @@ void do_wp_page(struct engine *e, unsigned long page, struct cow_streams *stream
 		struct cow_writer writer)
 {
 	int token = mm_read_lock_engine(e->mm);
+	enum cow_verdict verdict;
 	struct cow_plan plan;
 
-	stat_inc(e->stat->cow_faults);
-	switch (handle_wp_fault(e->mm, page, streams, &plan)) {
+	verdict = handle_wp_fault(e->mm, page, streams, &plan);
+	if (verdict != COW_DIRTY)
+		stat_inc(e->stat->cow_faults);
+	switch (verdict) {
 	case COW_WINDOW:
 		window_fault(e, page, &plan, streams, writer);
 		break;
 	case COW_STALE:
 		cow_lift(e, page, NULL);
+		break;
+	case COW_DIRTY:
+		shared_mkwrite(e, page);
 		break;
 	case COW_FOREIGN:
 		uffd_wake(e->uffd, page, page + PAGE_SIZE);

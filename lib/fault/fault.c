@@ -19,6 +19,7 @@
 #include "lib/fault/fault.h"
 #include "lib/fault/filemap.h"
 #include "lib/fault/internal.h"
+#include "lib/fault/shared.h"
 #include "lib/mm/fault_around.h"
 #include "lib/mm/mm.h"
 #include "lib/sys/clone.h"
@@ -243,7 +244,10 @@ static void answer(struct fault_task *t, unsigned long page, unsigned int flags,
 		answer_page(e, page, NULL);
 		break;
 	case FAULT_FILE:
-		filemap_fault(e, page, flags & FAULT_FLAG_MINOR, &plan->file);
+		if (plan->file.mapping->written)
+			shared_fault(e, page, flags, &plan->file);
+		else
+			filemap_fault(e, page, flags & FAULT_FLAG_MINOR, &plan->file);
 		break;
 	case FAULT_RETRY:
 	case FAULT_FOREIGN:

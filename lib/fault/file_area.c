@@ -21,6 +21,7 @@
 #include "lib/base/string.h"
 #include "lib/fault/fill.h"
 #include "lib/fault/internal.h"
+#include "lib/fault/shared.h"
 #include "lib/mm/mm.h"
 #include "lib/sys/aside.h"
 #include "lib/sys/pagemap.h"
@@ -105,8 +106,12 @@ static long map_aside(const struct address_space *m, const struct vm_area_struct
 		return addr;
 	if (vma->vm_flags & VM_NORESERVE)
 		flags |= MAP_NORESERVE;
-	ret = sys_mmap(addr, len, prot_of(vma->vm_flags), flags, m->file_fd,
-		       pgoff << PAGE_SHIFT);
+	if (m->written)
+		/* mm/mremap.c: an old length of 0 maps shared pages once more. */
+		ret = sys_mremap(start, 0, len, MREMAP_MAYMOVE | MREMAP_FIXED, addr);
+	else
+		ret = sys_mmap(addr, len, prot_of(vma->vm_flags), flags, m->file_fd,
+			       pgoff << PAGE_SHIFT);
 	if (IS_ERR_VALUE(ret))
 		sys_munmap(addr, len);
 	return ret;
@@ -116,7 +121,7 @@ static long map_frames(const struct address_space *m, const struct vm_area_struc
 		       unsigned long start, unsigned long len)
 {
 	unsigned long pgoff = vma->vm_pgoff + ((start - vma->vm_start) >> PAGE_SHIFT);
-	unsigned long flags = MAP_PRIVATE | MAP_FIXED;
+	unsigned long flags = (m->written ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED;
 	long fd = mapping_frames(m), ret;
 
 	if (fd < 0)
@@ -169,7 +174,10 @@ static long replace(struct engine *e, struct address_space *m, unsigned long sta
 static long convert(struct engine *e, const struct file_name *name, unsigned long start,
 		    unsigned long end, enum track_reason *reason)
 {
-	struct address_space *m = mapping_open(e, &e->request.wanted, name, reason);
+	bool shared = wanted_area(e, start)->vm_flags & VM_MAYSHARE;
+	struct address_space *m =
+		shared ? shared_open(e, &e->request.wanted, name, reason)
+		       : mapping_open(e, &e->request.wanted, name, reason);
 	const struct vm_area_struct *vma = wanted_area(e, start);
 	unsigned long pgoff;
 	long ret;
@@ -177,7 +185,7 @@ static long convert(struct engine *e, const struct file_name *name, unsigned lon
 	if (!m || !vma)
 		return -EPERM;
 	pgoff = vma->vm_pgoff + ((start - vma->vm_start) >> PAGE_SHIFT);
-	if (e->mm->file_policy == FILES_AUTO &&
+	if (!shared && e->mm->file_policy == FILES_AUTO &&
 	    is_cached(m, pgoff, (end - start) >> PAGE_SHIFT)) {
 		*reason = TRACK_FILE_CACHED;
 		ret = -EBUSY;
@@ -247,7 +255,7 @@ void file_wait_for_tasks(const struct engine *e)
 		wait_for_task(e, &e->fault[i].seq);
 }
 
-static void leave_begin(struct engine *e, unsigned long start, unsigned long end)
+void file_leave_begin(struct engine *e, unsigned long start, unsigned long end)
 {
 	__atomic_store_n(&e->files.leaving_end, end, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&e->files.leaving_start, start, __ATOMIC_SEQ_CST);
@@ -255,7 +263,7 @@ static void leave_begin(struct engine *e, unsigned long start, unsigned long end
 	file_wait_for_tasks(e);
 }
 
-static void leave_end(struct engine *e, unsigned long start, unsigned long end)
+void file_leave_end(struct engine *e, unsigned long start, unsigned long end)
 {
 	__atomic_store_n(&e->files.leaving_start, ~0UL, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&e->files.leaving_end, 0, __ATOMIC_SEQ_CST);
@@ -478,6 +486,17 @@ static void leave_some(struct engine *e, const struct leaving *l, unsigned long 
 	}
 }
 
+static void give_back_shared(struct engine *e, unsigned long start, unsigned long end,
+			     enum track_reason reason)
+{
+	const struct vm_area_struct *vma = find_vma(e->mm, start);
+	const struct address_space *m = vma_host(vma)->mapping;
+	unsigned long first = vma->vm_pgoff + ((start - vma->vm_start) >> PAGE_SHIFT);
+
+	if (!swap_piece(e, start, end, reason))
+		shared_wake(e, m, start, end, first);
+}
+
 static void give_back_piece(struct engine *e, struct leaving *l, unsigned long start,
 			    unsigned long end, enum track_reason reason)
 {
@@ -497,7 +516,12 @@ static void give_back_area(struct engine *e, struct leaving *l, unsigned long st
 {
 	unsigned long stop;
 
-	leave_begin(e, start, end);
+	file_leave_begin(e, start, end);
+	if (shared_leave(e, start, end)) {
+		give_back_shared(e, start, end, reason);
+		file_leave_end(e, start, end);
+		return;
+	}
 	for (unsigned long at = start; at < end; at = stop) {
 		stop = min(end, at + PIECE);
 		give_back_piece(e, l, at, stop, reason);
@@ -505,7 +529,7 @@ static void give_back_area(struct engine *e, struct leaving *l, unsigned long st
 		if (has_engine(e))
 			uffd_wake(e->uffd, at, stop);
 	}
-	leave_end(e, start, end);
+	file_leave_end(e, start, end);
 }
 
 static void give_back(struct engine *e, unsigned long start, unsigned long end,

@@ -7,6 +7,7 @@
  *	mapping.c    a file becomes ours: lease, frames, index; and its end
  *	file_area.c  an area becomes ours, and the kernel's again
  *	populate.c   the task that brings in what the program says it will need
+ *	shared.c     shared mappings, written back
  *	lease.c	     the task that waits for somebody who wants to write to a file
  *	chunk.c	     the locks in the index
  *	evict.c	     how much may be cached, and what is dropped
@@ -95,6 +96,10 @@ struct file_name {
 struct address_space *mapping_open(struct engine *e, const struct file_wanted *w,
 				   const struct file_name *file,
 				   enum track_reason *reason);
+/* @fd is @file, a regular file that is not empty: its key. */
+bool mapping_key(int fd, const struct file_name *file, struct file_key *key);
+/* A memfd called @name and @suffix, of @size bytes for ever. A descriptor, or -errno. */
+long mapping_memfd(const char *name, const char *suffix, u64 size);
 void file_name_of(const struct vma_file *file, struct file_name *name);
 /* In a fork child: descriptors and a lease of its own for @m, whose areas show @frames.
  * False: the file may have changed, or its parent's engine has gone. */
@@ -129,6 +134,10 @@ void file_wait_for_tasks(const struct engine *e);
 /* In a fork child: the areas that its parent had stay ours, if they can; the others are
  * given back. */
 void file_inherit(struct engine *e);
+/* From here to file_leave_end() nothing is installed in [start, end), and no protection
+ * lifted: who faults there waits. One range at a time: holding mmap_lock. */
+void file_leave_begin(struct engine *e, unsigned long start, unsigned long end);
+void file_leave_end(struct engine *e, unsigned long start, unsigned long end);
 /* Hosts that lost their last area: end what belongs to them. */
 void file_clean(struct engine *e);
 
@@ -143,11 +152,12 @@ long populate_later(struct engine *e, unsigned long start, unsigned long end);
 /* There is a task that answers when somebody wants to write. 0 or -errno. The service
  * task. */
 long lease_task_start(struct engine *e);
-/* A read lease on @fd, whose breaking that task will hear of. 0 or -errno. */
-long lease_take(const struct engine *e, int fd);
+/* A lease on @fd, F_RDLCK or F_WRLCK, whose breaking that task will hear of. 0 or -errno.
+ */
+long lease_take(const struct engine *e, int fd, int type);
 void lease_give(int fd);
 /* Nobody has asked for it back. */
-bool lease_holds(int fd);
+bool lease_holds(int fd, int type);
 /* The fault task met a file that it cannot read: to be given back. */
 void lease_trouble(struct engine *e, struct address_space *mapping);
 

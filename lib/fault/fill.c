@@ -209,7 +209,7 @@ static long set_bits(struct address_space *m, unsigned long page, unsigned long 
 {
 	u64 *bits = page_cache_bits(m->cache);
 
-	if (ticks_since(began) > LONG_AGO && !lease_holds(m->file_fd))
+	if (ticks_since(began) > LONG_AGO && !lease_holds(m->file_fd, F_RDLCK))
 		return -EAGAIN;
 	evict_filled(m, page, n); /* first: a chunk with bits has a time */
 	for (unsigned long i = page; i < page + n; i++)

@@ -11,20 +11,21 @@
 
 #include "lib/fault/fault.h"
 #include "lib/fault/filemap.h"
+#include "lib/fault/shared.h"
 #include "lib/mm/mm.h"
 #include "lib/sys/clone.h"
 #include "lib/sys/mutex.h"
 #include "lib/sys/sys.h"
 
 /* The owner first: the kernel would take the process, and SIGIO. */
-long lease_take(const struct engine *e, int fd)
+long lease_take(const struct engine *e, int fd, int type)
 {
 	const struct f_owner_ex owner = { F_OWNER_TID, e->files.lease_tid };
 	long ret = sys_fcntl(fd, F_SETOWN_EX, &owner);
 
 	if (!ret)
 		ret = sys_fcntl(fd, F_SETSIG, FAULT_SIGNAL);
-	return ret ? ret : sys_fcntl(fd, F_SETLEASE, F_RDLCK);
+	return ret ? ret : sys_fcntl(fd, F_SETLEASE, type);
 }
 
 void lease_give(int fd)
@@ -32,10 +33,10 @@ void lease_give(int fd)
 	sys_fcntl(fd, F_SETLEASE, F_UNLCK);
 }
 
-bool lease_holds(int fd)
+bool lease_holds(int fd, int type)
 {
 	/* While it is being broken: what it is to become. */
-	return sys_fcntl(fd, F_GETLEASE, 0) == F_RDLCK;
+	return sys_fcntl(fd, F_GETLEASE, 0) == type;
 }
 
 void lease_trouble(struct engine *e, struct address_space *m)
@@ -53,7 +54,8 @@ static struct address_space *lost(const struct engine *e)
 		struct address_space *m = list_entry(pos, struct address_space, list);
 
 		if (m->state == MAPPING_LEAVING ||
-		    (m->state == MAPPING_LIVE && !lease_holds(m->file_fd)))
+		    (m->state == MAPPING_LIVE &&
+		     !lease_holds(m->file_fd, m->written ? F_WRLCK : F_RDLCK)))
 			return m;
 	}
 	return NULL;
@@ -66,6 +68,18 @@ static void wait_for_signal(void)
 	const u64 set = 1ULL << (FAULT_SIGNAL - 1);
 
 	sys_rt_sigtimedwait(&set, NULL, &tick);
+}
+
+/* A piece at a time: hooks wait for mmap_lock. */
+static void write_back(struct engine *e)
+{
+	bool more = READ_ONCE(e->mm->nr_written);
+
+	for (unsigned long at = 0; more;) {
+		mutex_lock(e->mmap_lock);
+		more = shared_write_back(e, &at);
+		mutex_unlock(e->mmap_lock);
+	}
 }
 
 static void lease_task(void *arg)
@@ -81,8 +95,10 @@ static void lease_task(void *arg)
 		mutex_lock(e->mmap_lock);
 		while ((m = lost(e)))
 			file_leave(e, m);
+		shared_wake_again(e);
 		more = evict_tick(e);
 		mutex_unlock(e->mmap_lock);
+		write_back(e);
 	}
 }
 
@@ -95,6 +111,7 @@ long lease_task_start(struct engine *e)
 	if (e->files.lease_tid)
 		return 0;
 	evict_start(e);
+	shared_wake_forget();
 	/* The task never lets the signal through: it would be lost in the handler. */
 	sys_rt_sigprocmask(SMM_SIG_SETMASK, &all, &old);
 	tid = sys_clone_task(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |

@@ -18,6 +18,7 @@
 #include "lib/base/fmt.h"
 #include "lib/base/string.h"
 #include "lib/fault/fill.h"
+#include "lib/fault/shared.h"
 #include "lib/mm/mm.h"
 #include "lib/sys/aside.h"
 #include "lib/sys/sys.h"
@@ -107,7 +108,7 @@ void file_name_of(const struct vma_file *file, struct file_name *name)
 }
 
 /* Maps shows the name, so it is that of the file. */
-static long memfd(const char *name, const char *suffix, u64 size)
+long mapping_memfd(const char *name, const char *suffix, u64 size)
 {
 	char buf[200];
 	struct fmt f;
@@ -339,10 +340,10 @@ static bool create(struct engine *e, struct address_space *m, const char *name)
 {
 	size_t size = page_cache_size(m->nrpages);
 
-	m->index_fd = (int)memfd(name, ".index", size);
+	m->index_fd = (int)mapping_memfd(name, ".index", size);
 	m->frames_fd = (int)frames_open(e, name, m->key.size);
 	if (m->frames_fd < 0)
-		m->frames_fd = (int)memfd(name, "", m->key.size);
+		m->frames_fd = (int)mapping_memfd(name, "", m->key.size);
 	if (m->index_fd < 0 || m->frames_fd < 0 || map_index(e, m, size)) {
 		close_both(m);
 		return false;
@@ -378,7 +379,7 @@ static struct address_space *mapping_make(struct engine *e, int fd,
 	return m;
 }
 
-static bool is_file(int fd, const struct file_name *file, struct file_key *key)
+bool mapping_key(int fd, const struct file_name *file, struct file_key *key)
 {
 	return key_of(fd, key) && key->ino == file->ino && key->major == file->major &&
 	       key->minor == file->minor;
@@ -393,7 +394,7 @@ static struct address_space *mapping_for(struct engine *e, int fd,
 	struct file_key key;
 
 	*reason = TRACK_FILE_OPEN;
-	if (lease_take(e, fd) || !is_file(fd, file, &key)) {
+	if (lease_take(e, fd, F_RDLCK) || !mapping_key(fd, file, &key)) {
 		lease_give(fd);
 		sys_close(fd);
 		return NULL;
@@ -422,7 +423,7 @@ struct address_space *mapping_open(struct engine *e, const struct file_wanted *w
 	*reason = TRACK_FILE_OPEN;
 	if (fd < 0)
 		return NULL;
-	if (is_file((int)fd, file, &key))
+	if (mapping_key((int)fd, file, &key))
 		return mapping_for(e, (int)fd, file, reason);
 	sys_close(fd);
 	return NULL;
@@ -437,7 +438,7 @@ static bool inherit_file(struct engine *e, struct address_space *m)
 
 	m->file_fd = (int)open_file(&w);
 	/* The lease first: from here on the key stays what it is. */
-	return m->file_fd >= 0 && !lease_take(e, m->file_fd) &&
+	return m->file_fd >= 0 && !lease_take(e, m->file_fd, F_RDLCK) &&
 	       key_of(m->file_fd, &key) && !memcmp(&key, &m->key, sizeof(key));
 }
 
@@ -484,6 +485,8 @@ void mapping_end(struct engine *e, struct address_space *m)
 		reader_forget(e, m);
 		unmap_index(e, m);
 		frames_unmap(e, m);
+		if (m->written)
+			shared_end(e, m);
 		close_both(m);
 		lease_give(m->file_fd);
 		sys_close(m->file_fd);

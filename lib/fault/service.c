@@ -13,6 +13,7 @@
 #include "lib/fault/fault.h"
 #include "lib/fault/filemap.h"
 #include "lib/fault/internal.h"
+#include "lib/fault/shared.h"
 #include "lib/mm/mm.h"
 #include "lib/reclaim/reclaim.h"
 #include "lib/sys/procmaps.h"
@@ -28,6 +29,7 @@ void engine_fail_stop(struct engine *e)
 
 	if (!READ_ONCE(e->stopping) && READ_ONCE(e->state) != ENGINE_STARTING) {
 		sys_pidfd_send_signal(e->owner_pidfd, SIGKILL);
+		shared_flush(e);
 		socket_unlink(e);
 		/* Without the userfaultfd, which ends with us, a system call that is
 		 * copying from an area of a file would go on with zeroes. */
@@ -297,6 +299,8 @@ static long serve(struct engine *e)
 		return 0;
 	case ENGINE_FILE_POPULATE:
 		return populate_later(e, start, end);
+	case ENGINE_SHARED_SYNC:
+		return shared_sync(e, start, end, e->request.reason);
 	case ENGINE_FORKED:
 		return 0; /* service_task() looks at cow.forks after every request */
 	}

@@ -233,6 +233,10 @@ long hook_mmap(unsigned long *a, bool from_loader)
 
 	if (model && !(a[3] & MAP_ANONYMOUS))
 		file = file_of(a);
+	if (model && file)
+		shared_back_file(file);
+	if (model && a[3] & MAP_FIXED)
+		shared_back(a[0], a[0] + PAGE_ALIGN(a[1]));
 	ret = count(CALL(__NR_mmap, a));
 	if (model && !IS_ERR_VALUE(ret))
 		model_mmap((unsigned long)ret, a, file);
@@ -252,7 +256,11 @@ long hook_mmap(unsigned long *a, bool from_loader)
 long hook_munmap(unsigned long *a)
 {
 	bool model = mmap_write_lock(0, 0);
-	long ret = count(CALL(__NR_munmap, a));
+	long ret;
+
+	if (model)
+		shared_back(a[0], a[0] + PAGE_ALIGN(a[1]));
+	ret = count(CALL(__NR_munmap, a));
 
 	if (model && !ret) {
 		mm_munmap(&smm.mm, a[0], a[1]);
@@ -328,6 +336,8 @@ long hook_mremap(unsigned long *a)
 	if (model)
 		file_back(a[0], end);
 	held = model && a[1] && track_hold(a[0], end);
+	if (model && a[3] & MREMAP_FIXED)
+		shared_back(a[4], a[4] + PAGE_ALIGN(a[2]));
 	ret = count(mremap_as_one(a, end, model, &released));
 
 	if (model && !IS_ERR_VALUE(ret)) {
@@ -404,6 +414,13 @@ bool advice_changes_areas(int advice)
 	}
 }
 
+/* It is done to the file, or refused because of what file it is. */
+static bool advice_needs_file(int advice)
+{
+	return advice == MADV_REMOVE || advice == MADV_FREE || advice == MADV_COLLAPSE ||
+	       advice == MADV_HWPOISON || advice == MADV_SOFT_OFFLINE;
+}
+
 /*
  * Pages come and go without the list of areas noticing, and MADV_POPULATE_WRITE waits for
  * our own fault task: no lock. What the caller drops must stay dropped: a fault of his
@@ -421,6 +438,8 @@ static long advise_pages(unsigned long *a)
 	 * was for nothing. */
 	if ((int)a[2] == MADV_WILLNEED)
 		file_willneed(a[0] & PAGE_MASK, PAGE_ALIGN(a[0] + a[1]));
+	if (advice_needs_file((int)a[2]))
+		shared_back_all();
 	ret = count(CALL(__NR_madvise, a));
 	if (drops && (!ret || ret == -ENOMEM))
 		file_dropped(a[0], a[0] + PAGE_ALIGN(a[1]));
@@ -522,6 +541,8 @@ long hook_mlockall(long nr, unsigned long *a)
 		pool_drop();
 		file_back(0, ~0UL & PAGE_MASK);
 	}
+	if (model && nr == __NR_mlockall)
+		shared_back(0, ~0UL & PAGE_MASK);
 	ret = count(CALL(nr, a));
 	if (model && !ret)
 		mm_mlockall(&smm.mm, nr == __NR_mlockall ? (int)a[0] : 0);
@@ -532,8 +553,14 @@ long hook_mlockall(long nr, unsigned long *a)
 long hook_opaque(long nr, unsigned long *a)
 {
 	bool model = mmap_write_lock(0, ~0UL);
-	long ret = count(CALL(nr, a));
+	long ret;
 
+	/* Who maps over them, or hands them to the kernel's own readers and writers. */
+	if (model)
+		shared_back(0, ~0UL & PAGE_MASK);
+	if (nr == __NR_io_setup)
+		smm.mm.own_shared_files = false;
+	ret = count(CALL(nr, a));
 	if (model && !IS_ERR_VALUE(ret))
 		model_resync();
 	mmap_write_unlock();

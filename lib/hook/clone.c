@@ -52,6 +52,8 @@ enum clone_class hook_clone_before(long nr, unsigned long *a, struct site *site)
 		return CLONE_CLASS_THREAD;
 	}
 	if (flags & CLONE_VM) {
+		/* It has the same open files: what it reads must be in them. */
+		shared_back_all();
 		stat_inc(smm.stat.vforks);
 		/* Never taken back: without CLONE_VFORK nobody tells us of the end. */
 		WRITE_ONCE(smm.mmap_lock.borrowers, 1);
@@ -59,6 +61,7 @@ enum clone_class hook_clone_before(long nr, unsigned long *a, struct site *site)
 	}
 	stat_inc(smm.stat.forks);
 	life_lock();
+	shared_back(0, ~0UL & PAGE_MASK);
 	return CLONE_CLASS_FORK;
 }
 

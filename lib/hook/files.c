@@ -11,6 +11,10 @@
 #include "lib/mm/address_space.h"
 #include "lib/sys/sys.h"
 
+#ifndef MAP_SYNC
+#define MAP_SYNC 0x80000 /* persistent memory: stores are to be there at once */
+#endif
+
 static bool any_file(unsigned long start, unsigned long end)
 {
 	return smm.active && mm_next_file(&smm.mm, start, end);
@@ -20,7 +24,10 @@ static bool any_file(unsigned long start, unsigned long end)
  * registered; and what is populated by the call has all its pages. */
 static bool may_be_ours(const unsigned long *a)
 {
-	if (a[3] & (MAP_POPULATE | MAP_LOCKED))
+	if (a[3] & (MAP_POPULATE | MAP_LOCKED | MAP_SYNC))
+		return false;
+	/* The open file is fetched from the program, not from a vfork child. */
+	if (a[3] & MAP_SHARED && !engine_is_ours())
 		return false;
 	return !(a[3] & MAP_FIXED) || READ_ONCE(smm.mm.mm_users) == 1;
 }
@@ -31,7 +38,9 @@ void file_map(unsigned long addr, const unsigned long *a)
 	unsigned long end = addr + PAGE_ALIGN(a[1]);
 
 	if (!vma || vma->vm_start > addr || vma->reason != TRACK_FILE_WANTED ||
-	    !may_be_ours(a) || memory_limited() || !model_prepare(addr, end - addr))
+	    !may_be_ours(a) || memory_limited() ||
+	    (a[3] & MAP_SHARED && !shared_alone(addr, end)) ||
+	    !model_prepare(addr, end - addr))
 		return;
 	smm.engine.request.wanted =
 		(struct file_wanted){ .tid = (int)sys_gettid(), .fd = (int)a[4] };
@@ -94,6 +103,7 @@ void file_undumpable(void)
 	mmap_write_lock(0, 0);
 	file_back(0, ~0UL & PAGE_MASK);
 	smm.mm.file_policy = FILES_KERNEL;
+	smm.mm.own_shared_files = false;
 	mmap_write_unlock();
 }
 

@@ -158,7 +158,9 @@ void engine_stop(void)
 		return;
 	/* Who touches them afterwards is to find the file. */
 	if (smm.mm.nr_hosts && engine_ready(e)) {
-		if (smm.ending)
+		/* What is written back must be, and its lease is on a file that others
+		 * may have open as well. */
+		if (smm.ending && !smm.mm.nr_written)
 			engine_request(ENGINE_FILE_UNLINK, 0, 0, 0);
 		else
 			file_back(0, ~0UL & PAGE_MASK);

@@ -115,9 +115,10 @@ enum clone_class {
 long hook_syscall(long nr, unsigned long *args, struct site *site);
 /*
  * Calls of class CALL_BEFORE, which the site then executes: cancellation points, where
- * glibc's unwinder must find the thread in glibc's own code. Registers as above.
+ * glibc's unwinder must find the thread in glibc's own code. Registers as above. Returns
+ * 0, or the -errno that is the call's answer: the site does not execute it then.
  */
-void hook_before(long nr, unsigned long *args, struct site *site);
+int hook_before(long nr, unsigned long *args, struct site *site);
 /*
  * clone, clone3, fork, vfork. before: on the caller's stack. after: in the parent, on
  * the caller's stack, @ret from the kernel. child: first code in the child, on the

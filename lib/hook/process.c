@@ -8,6 +8,7 @@
 #include "lib/base/string.h"
 #include "lib/hook/patch.h"
 #include "lib/hook/state.h"
+#include "lib/hook/table.h"
 #include "lib/sys/clone.h"
 #include "lib/sys/sys.h"
 #include "lib/sys/usermem.h"
@@ -170,6 +171,7 @@ void creds_changed(void)
 		stat_inc(smm.stat.cred_changes);
 		file_back(0, ~0UL & PAGE_MASK);
 		smm.mm.file_policy = FILES_KERNEL;
+		smm.mm.own_shared_files = false;
 		memcpy(&e->creds, &fresh_creds, sizeof(fresh_creds));
 		ret = engine_request(ENGINE_CREDS, 0, 0, 0);
 	}
@@ -353,8 +355,17 @@ bool ioctl_is_uffd(unsigned long command)
 	       (u32)command == UFFDIO_UNREGISTER_CMD;
 }
 
+/* FICLONE, FICLONERANGE, FIDEDUPERANGE, FS_IOC_FIEMAP: what files consist of. */
+static bool ioctl_is_file(u32 command)
+{
+	return command == 0x40049409 || command == 0x4020940d || command == 0xc0189436 ||
+	       command == 0xc020660b;
+}
+
 long hook_ioctl(unsigned long *a)
 {
+	if (unlikely(ioctl_is_file((u32)a[1])))
+		shared_back_all();
 	if (unlikely((u32)a[1] == UFFDIO_API_CMD))
 		return hook_uffd_api(a);
 	if (unlikely((u32)a[1] == UFFDIO_REGISTER_CMD))
@@ -395,11 +406,13 @@ static bool waits_for_clones(long nr, const unsigned long *a)
  * Looks at a call that the site itself then executes (a cancellation point: glibc's
  * unwinder must find the thread in glibc's own code).
  */
-void hook_before(long nr, unsigned long *a, struct site *site)
+int hook_before(long nr, unsigned long *a, struct site *site)
 {
 	(void)site;
+	if (hook_class(nr) == CALL_FILE)
+		return shared_before(nr, a);
 	if (!READ_ONCE(smm.active) || smm.retired)
-		return;
+		return 0;
 	switch (nr) {
 	case __NR_wait4:
 	case __NR_waitid:
@@ -415,8 +428,9 @@ void hook_before(long nr, unsigned long *a, struct site *site)
 	case __NR_msync:
 		stat_inc(smm.stat.calls);
 		track_msync(a);
-		break;
+		return msync_before(a);
 	default:
-		stat_inc(smm.stat.calls);
+		break;
 	}
+	return 0;
 }

@@ -13,7 +13,8 @@
 
 struct scan_match {
 	unsigned long addr; /* of the syscall instruction; for the loop that glibc's
-			       threads end in, of what follows the mov of its number */
+			       threads end in, of what follows the mov of its number;
+			       for its read(), of what follows its first instruction */
 	int nr;		    /* or -1: glibc's syscall(), number in rax */
 	unsigned int len;   /* bytes before @addr that may be replaced: 5 or 7 */
 	unsigned long next; /* where to look for the next one */

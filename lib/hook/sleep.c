@@ -178,8 +178,11 @@ static bool grew(unsigned long bytes)
 /* A mapping of a file that we might page. The loader's calls do not come here. */
 static bool file_wakes(const unsigned long *a)
 {
-	return smm.engine.opt.files != FILES_KERNEL && !(a[3] & MAP_ANONYMOUS) &&
-	       (a[3] & MAP_TYPE) == MAP_PRIVATE && !(a[2] & PROT_EXEC) &&
+	bool wanted = (a[3] & MAP_TYPE) == MAP_PRIVATE
+			      ? smm.engine.opt.files != FILES_KERNEL
+			      : smm.engine.opt.shared_file == SHARED_FILE_OWN;
+
+	return wanted && !(a[3] & MAP_ANONYMOUS) && !(a[2] & PROT_EXEC) &&
 	       a[1] >= smm.engine.opt.min_own;
 }
 

@@ -214,6 +214,8 @@ bool start_model(void)
 	smm.mm.file_policy = smm.engine.opt.files;
 	/* Where the kernel gives huge pages unasked it is faster than we are. */
 	smm.mm.own_shmem = smm.engine.opt.shmem && !thp_shmem_always();
+	smm.mm.own_shared_files =
+		smm.engine.opt.own && smm.engine.opt.shared_file == SHARED_FILE_OWN;
 	smm.mm.id = smm.engine.birth.self;
 	read_stat_fields(&smm.mm);
 	/* Inherited by exec. */
@@ -263,8 +265,8 @@ static void patch_text(const struct text *t)
 	static struct site_list list;
 	const struct site_key key = { t->file, self_file, t->pgoff, t->end - t->start };
 	const char *dir = smm.engine.opt.socket_dir;
-	/* With --intercept=all other calls are wanted as well. */
-	bool remember = t->file.ino && self_file.ino && !smm.engine.opt.intercept_all;
+	/* With --intercept=all and shared-file=own other calls are wanted as well. */
+	bool remember = t->file.ino && self_file.ino && !hook_wants_more();
 	unsigned long refused = smm.stat.sites_refused;
 
 	if (remember && sitecache_load(dir, &key, &list) &&
@@ -324,6 +326,35 @@ bool start_sleeping(bool (*wakes)(int nr))
 	return smm.slept;
 }
 
+/*
+ * What a program does to a file by its descriptor must be seen, or its mappings stay the
+ * kernel's. Newer glibc makes such calls from one place, with the number in a register.
+ */
+static bool file_calls_seen(unsigned long in_libc)
+{
+	static const int needed[] = { __NR_read,     __NR_write,    __NR_pread64,
+				      __NR_pwrite64, __NR_readv,    __NR_writev,
+				      __NR_msync,    __NR_fsync,    __NR_fdatasync,
+				      __NR_fcntl,    __NR_ftruncate };
+	static struct site_place sites[SITES_REMEMBERED];
+	unsigned int n = 0, found = 0;
+
+	for (unsigned int i = 0; i < nr_texts; i++)
+		if (in_libc >= texts[i].start && in_libc < texts[i].end)
+			n = patch_list(texts[i].start, texts[i].end, sites,
+				       SITES_REMEMBERED);
+	for (size_t k = 0; k < ARRAY_SIZE(needed); k++)
+		for (unsigned int i = 0; i < n; i++)
+			if (sites[i].nr == needed[k]) {
+				found++;
+				break;
+			}
+	if (found < ARRAY_SIZE(needed))
+		start_say("shared mappings of files stay the kernel's: not all calls "
+			  "of libc that use files can be seen");
+	return found == ARRAY_SIZE(needed);
+}
+
 bool start_patching(void)
 {
 	unsigned long exit_func;
@@ -332,11 +363,15 @@ bool start_patching(void)
 		return false;
 	if (smm.engine.opt.intercept_all)
 		hook_want_signals();
+	if (smm.mm.own_shared_files)
+		hook_want_files();
 	find_loader();
 	mmap_write_lock(0, 0);
 	for (unsigned int i = 0; i < nr_texts; i++)
 		patch_text(&texts[i]);
 	exit_func = start_lookup("_exit");
+	if (smm.mm.own_shared_files && !file_calls_seen(exit_func))
+		smm.mm.own_shared_files = false;
 	if (exit_func)
 		patch_function(exit_func, (unsigned long)hook_exit);
 	mmap_write_unlock();

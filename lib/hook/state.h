@@ -167,6 +167,23 @@ void file_undumpable(void);
  * both locks. */
 void file_forked(void);
 
+/* --- shared mappings of files that we page, hook/shared.c --------------------------- */
+
+/* Those in [start, end) are the kernel's from now on. Caller holds mmap_lock; the model
+ * is prepared again, for a call of any range. */
+void shared_back(unsigned long start, unsigned long end);
+/* The same of what shows @file: before it is mapped once more. */
+void shared_back_file(const struct vma_file *file);
+/* The same of everything; takes mmap_lock. */
+void shared_back_all(void);
+/* Before a call that uses a file by its descriptor (CALL_FILE), before msync(2). 0, or
+ * the -errno that the call is to answer: what could not be written back. */
+int shared_before(long nr, const unsigned long *a);
+int msync_before(const unsigned long *a);
+/* [start, end) has just been mapped, and nothing else of the program shows that file.
+ * Caller holds mmap_lock. */
+bool shared_alone(unsigned long start, unsigned long end);
+
 /* There is no pool (a fork child). */
 void pool_forget(void);
 /* The engine has ended: unmap its pool. Caller holds mmap_lock. */

@@ -176,8 +176,19 @@ static void dispatch_futex(struct sigcontext *c, unsigned long *args)
 		return;
 	}
 	if (futex_is(args[1], FUTEX_OPS_SLEEP))
-		hook_before(__NR_futex, args, &site);
+		(void)hook_before(__NR_futex, args, &site);
 	continue_at(c, sud_plain);
+}
+
+static void dispatch_before(struct sigcontext *c, long nr, unsigned long *args,
+			    struct site *site)
+{
+	int ret = hook_before(nr, args, site);
+
+	if (ret)
+		c->rax = (unsigned long)(long)ret;
+	else
+		continue_at(c, sud_plain);
 }
 
 static void dispatch(struct sigcontext *c, long nr)
@@ -191,8 +202,8 @@ static void dispatch(struct sigcontext *c, long nr)
 		continue_at(c, sud_plain);
 		return;
 	case CALL_BEFORE:
-		hook_before(nr, args, &site);
-		continue_at(c, sud_plain);
+	case CALL_FILE:
+		dispatch_before(c, nr, args, &site);
 		return;
 	case CALL_FUTEX:
 		dispatch_futex(c, args);

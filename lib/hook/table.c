@@ -11,11 +11,14 @@
 #ifndef __NR_set_mempolicy_home_node
 #define __NR_set_mempolicy_home_node 450
 #endif
+#ifndef __NR_io_uring_setup
+#define __NR_io_uring_setup 425
+#endif
 #ifndef __NR_mseal
 #define __NR_mseal 462
 #endif
 
-const u8 hook_calls[HOOK_NR_MAX] = {
+const u16 hook_calls[HOOK_NR_MAX] = {
 #define CALL_CLASS(name, class) [__NR_##name] = (class),
 	HOOK_CALLS(CALL_CLASS)
 #undef CALL_CLASS
@@ -41,6 +44,16 @@ unsigned int hook_wanted_classes(void)
 void hook_want_signals(void)
 {
 	wanted |= CALL_SIGNAL;
+}
+
+void hook_want_files(void)
+{
+	wanted |= CALL_FILE;
+}
+
+bool hook_wants_more(void)
+{
+	return wanted & (CALL_SIGNAL | CALL_FILE);
 }
 
 unsigned int hook_class(long nr)

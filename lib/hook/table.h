@@ -20,6 +20,9 @@
 #define CALL_BEFORE 32	/* looked at, then executed by the site itself: hook_before() */
 #define CALL_EXIT   64	/* ends one task: counted without touching its stack */
 #define CALL_FUTEX  128 /* wanted of syscall() only, and by its operation: futex.c */
+/* Use a file by its descriptor: looked at, as CALL_BEFORE, where shared mappings of files
+ * are ours; otherwise not wanted (shared.c). */
+#define CALL_FILE 256
 
 /* Operations of futex(2), by bit, that write to the word, and return at once or may
  * sleep: WAKE_OP, UNLOCK_PI, TRYLOCK_PI, CMP_REQUEUE_PI; LOCK_PI, WAIT_REQUEUE_PI,
@@ -84,17 +87,46 @@
 	X(setns, CALL_CRED)                 \
 	X(seccomp, CALL_CRED)               \
 	X(rt_sigaction, CALL_SIGNAL)        \
-	X(rt_sigprocmask, CALL_SIGNAL)
+	X(rt_sigprocmask, CALL_SIGNAL)      \
+	X(read, CALL_FILE)                  \
+	X(pread64, CALL_FILE)               \
+	X(readv, CALL_FILE)                 \
+	X(preadv, CALL_FILE)                \
+	X(preadv2, CALL_FILE)               \
+	X(write, CALL_FILE)                 \
+	X(pwrite64, CALL_FILE)              \
+	X(writev, CALL_FILE)                \
+	X(pwritev, CALL_FILE)               \
+	X(pwritev2, CALL_FILE)              \
+	X(sendfile, CALL_FILE)              \
+	X(copy_file_range, CALL_FILE)       \
+	X(splice, CALL_FILE)                \
+	X(ftruncate, CALL_FILE)             \
+	X(fallocate, CALL_FILE)             \
+	X(fsync, CALL_FILE)                 \
+	X(fdatasync, CALL_FILE)             \
+	X(sync_file_range, CALL_FILE)       \
+	X(syncfs, CALL_FILE)                \
+	X(sync, CALL_FILE)                  \
+	X(fcntl, CALL_FILE)                 \
+	X(lseek, CALL_FILE)                 \
+	X(sendmsg, CALL_FILE)               \
+	X(io_uring_setup, CALL_FILE)
 
 #define HOOK_NR_MAX 512
 
 /* CALL_* by number; 0 for a call we do not want under any circumstances. */
-extern const u8 hook_calls[HOOK_NR_MAX];
+extern const u16 hook_calls[HOOK_NR_MAX];
 
-/* The classes wanted at present: all but CALL_SIGNAL until hook_want_signals(). */
+/* The classes wanted at present: all but CALL_SIGNAL until hook_want_signals(), and
+ * CALL_FILE. */
 unsigned int hook_wanted_classes(void);
 /* Also see the calls that could block SIGSYS. Constructor, before any patch_range(). */
 void hook_want_signals(void);
+/* Also see the calls that use a file. Constructor, as above. */
+void hook_want_files(void);
+/* Some calls are wanted that are not always: what is remembered of sites is not all. */
+bool hook_wants_more(void);
 /* The CALL_* class of @nr if it is wanted, else 0. Any task. */
 unsigned int hook_class(long nr);
 /* "mmap" for __NR_mmap; NULL for a call that is not in the table. */

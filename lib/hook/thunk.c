@@ -153,10 +153,19 @@ static void emit_plain(const struct site *s, const char *entry)
 	emit_jmp(back(s));
 }
 
-/* Look at the call, then let the instruction at the site execute it. */
+/* Look at the call, then let the instruction at the site execute it; or, if ecx has an
+ * error, give that back. Branches and movs that keep the flags. */
 static void emit_before(const struct site *s)
 {
+	size_t execute;
+
 	emit_entry(thunk_entry_before, s);
+	EMIT(0xe3, 2);		     /* jrcxz 1f */
+	EMIT(0xeb, 5);		     /* jmp 2f */
+	execute = emit_branch(0xe9); /* 1: */
+	EMIT(0x48, 0x63, 0xc1);	     /* 2: movslq %ecx,%rax */
+	emit_jmp(back(s));
+	emit_label(execute);
 	emit_jmp(s->addr);
 }
 
@@ -178,6 +187,21 @@ static void emit_exit(const struct site *s)
 		emit(mov, JMP_LEN);
 	else /* the longer mov, to rax */
 		emit_mov_eax(s->nr);
+	emit_jmp(s->addr);
+}
+
+/* glibc's read() begins (scan.c): look, then do the displaced cmpb, and go on behind it.
+ * r11 is free at the beginning of a function. */
+static void emit_read(const struct site *s)
+{
+	int rel;
+
+	memcpy(&rel, (const void *)(s->addr - 5), sizeof(rel));
+	emit_mov_eax(s->nr);
+	emit_entry(thunk_entry_before, s);
+	EMIT(0x49, 0xbb); /* movabs $__libc_single_threaded,%r11 */
+	emit_u64(s->addr + (unsigned long)(long)rel);
+	EMIT(0x41, 0x80, 0x3b, 0); /* cmpb $0,(%r11) */
 	emit_jmp(s->addr);
 }
 
@@ -263,7 +287,7 @@ static void emit_futex(const struct site *s)
 static void emit_generic(const struct site *s)
 {
 	static const u16 clones[] = { __NR_clone, __NR_clone3, __NR_fork, __NR_vfork };
-	const u8 wanted = (u8)hook_wanted_classes();
+	const u32 wanted = hook_wanted_classes();
 	size_t too_big, unwanted, clone, signal, before, leave, futex, next;
 
 	EMIT(0x4c, 0x8b, 0x4c, 0x24, 0x08); /* mov 8(%rsp),%r9: displaced */
@@ -272,20 +296,21 @@ static void emit_generic(const struct site *s)
 	too_big = emit_branch(0x83); /* jae */
 	EMIT(0x49, 0xbb);	     /* movabs $hook_calls,%r11 */
 	emit_u64((unsigned long)hook_calls);
-	EMIT(0x41, 0x0f, 0xb6, 0x0c, 0x03); /* movzbl (%r11,%rax),%ecx */
-	EMIT(0x83, 0xe1);		    /* and $wanted,%ecx */
-	emit(&wanted, 1);
+	EMIT(0x41, 0x0f, 0xb7, 0x0c, 0x43); /* movzwl (%r11,%rax,2),%ecx */
+	EMIT(0x81, 0xe1);		    /* and $wanted,%ecx */
+	emit_u32(wanted);
 	unwanted = emit_branch(0x84);  /* jz */
 	EMIT(0xf6, 0xc1, CALL_CLONE);  /* test $CALL_CLONE,%cl */
 	clone = emit_branch(0x85);     /* jnz */
 	EMIT(0xf6, 0xc1, CALL_SIGNAL); /* test $CALL_SIGNAL,%cl */
 	signal = emit_branch(0x85);    /* jnz */
-	EMIT(0xf6, 0xc1, CALL_BEFORE); /* test $CALL_BEFORE,%cl */
-	before = emit_branch(0x85);    /* jnz */
-	EMIT(0xf6, 0xc1, CALL_EXIT);   /* test $CALL_EXIT,%cl */
-	leave = emit_branch(0x85);     /* jnz */
-	EMIT(0xf6, 0xc1, CALL_FUTEX);  /* test $CALL_FUTEX,%cl */
-	futex = emit_branch(0x85);     /* jnz */
+	EMIT(0xf7, 0xc1);	       /* test $(CALL_BEFORE | CALL_FILE),%ecx */
+	emit_u32(CALL_BEFORE | CALL_FILE);
+	before = emit_branch(0x85);   /* jnz */
+	EMIT(0xf6, 0xc1, CALL_EXIT);  /* test $CALL_EXIT,%cl */
+	leave = emit_branch(0x85);    /* jnz */
+	EMIT(0xf6, 0xc1, CALL_FUTEX); /* test $CALL_FUTEX,%cl */
+	futex = emit_branch(0x85);    /* jnz */
 	emit_plain(s, thunk_entry_call);
 	emit_label(futex);
 	emit_futex(s);
@@ -319,7 +344,9 @@ static void emit_thunk(const struct site *s)
 		emit_clone(s, s->nr);
 	} else if (class == CALL_EXIT) {
 		emit_exit(s);
-	} else if (class == CALL_BEFORE) {
+	} else if (s->nr == __NR_read) {
+		emit_read(s);
+	} else if (class == CALL_BEFORE || class == CALL_FILE) {
 		emit_mov_eax(s->nr);
 		emit_before(s);
 	} else {

@@ -90,7 +90,7 @@ struct address_space *mapping_find(struct mm_struct *mm, const struct file_key *
 	     l = rcu_dereference(l->next)) {
 		struct address_space *mapping = list_entry(l, struct address_space, list);
 
-		if (READ_ONCE(mapping->state) == MAPPING_LIVE &&
+		if (READ_ONCE(mapping->state) == MAPPING_LIVE && !mapping->written &&
 		    same_key(&mapping->key, key))
 			return mapping;
 	}
@@ -100,6 +100,7 @@ struct address_space *mapping_find(struct mm_struct *mm, const struct file_key *
 void mapping_free(struct mm_struct *mm, struct address_space *mapping)
 {
 	list_del(&mapping->list);
+	mm->nr_written -= mapping->written;
 	if (mapping->file)
 		vma_file_put(mm, mapping->file);
 	kmem_cache_free_rcu(&mm->mapping_cache, &mm->rcu, mapping, &mapping->rcu);
@@ -211,10 +212,14 @@ struct vm_area_struct *mm_next_file(struct mm_struct *mm, unsigned long addr,
 /* The file of the program once more, since in the kernel it is another struct file: what
  * comes back merges with other such pieces, and with nothing else. */
 static struct vma_file *mapping_file(struct mm_struct *mm, struct address_space *mapping,
-				     const struct vma_file *file)
+				     struct vma_file *file)
 {
 	if (mapping->file)
 		return mapping->file;
+	if (mapping->written) { /* the program's own struct file, moved aside */
+		mapping->file = file_ref(file);
+		return mapping->file;
+	}
 	mapping->file = vma_file_get(mm, file->major, file->minor, file->ino, file->name);
 	if (!mapping->file)
 		return NULL;
@@ -229,8 +234,8 @@ static struct vm_area_struct *new_mapping(struct vma_txn *t,
 					  const struct vm_area_struct *vma,
 					  unsigned long start, struct vma_file *file)
 {
-	const unsigned long kept =
-		VM_ACCESS_FLAGS | VM_MAY_ACCESS | VM_NORESERVE | VM_MERGEABLE;
+	const unsigned long kept = VM_ACCESS_FLAGS | VM_MAY_ACCESS | VM_NORESERVE |
+				   VM_MERGEABLE | VM_SHARED | VM_MAYSHARE;
 	struct vm_area_struct *area = vma_new(t);
 
 	area->vm_start = start;

@@ -60,6 +60,11 @@ struct address_space {
 	 * consistent; who is to unmap it clears it, then waits for the fault tasks. */
 	bool evictable;
 	u64 evict_hand; /* chunk; who evicts */
+	/* Its areas are shared mappings, which we write back (lib/fault/shared.h): then
+	 * there is no index, and @file_fd is the program's own open file. */
+	bool written;
+	u64 *dirty;	   /* a bit per page; lib/fault/shared.c */
+	int written_error; /* -errno that nobody has been told yet; lib/fault/shared.c */
 	/* Pages, or faults; the fault task */
 	unsigned long minor, major, filled, bypassed, mapped;
 	unsigned long dropped; /* pages, by this process; any task of the engine */

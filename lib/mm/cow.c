@@ -155,7 +155,7 @@ enum cow_verdict handle_wp_fault(struct mm_struct *mm, unsigned long addr,
 				   .end = addr + PAGE_SIZE,
 				   .area_start = addr,
 				   .area_end = addr + PAGE_SIZE };
-	if (READ_ONCE(mm->blind) || !vma || vma->vm_start > addr)
+	if (!vma || vma->vm_start > addr || (READ_ONCE(mm->blind) && !vma_host(vma)))
 		return COW_STALE;
 	return vma_ops(vma)->page_mkwrite(vma, addr, streams, plan);
 }

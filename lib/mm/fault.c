@@ -24,6 +24,9 @@
  *	shared memory, registered: shmem_fault()	another mapping	 [ww--  y --]
  *	[-ZZZ x ----]	x: a hole for everybody	    y: a hole, or a page of x's window by
  *	   ZERO					       then, which the kernel maps
+
+ *	a shared mapping of a file, ours: as above, but that nobody copies
+ *	[---- x(w) ----------]	missing: FILE. Write-protected: page_mkwrite, DIRTY
  *
  *	a file's, the kernel's (private, shared, shared anonymous)
  *	[---- x ----]
@@ -52,6 +55,7 @@
  * place of an event the last tree knows rightly whether it is a file's, which still is
  * served; otherwise the page alone is: nobody else could wake the faulter.
  */
+#include "lib/mm/address_space.h"
 #include "lib/mm/vm_ops.h"
 
 /* --- anonymous memory -------------------------------------------------------------- */
@@ -142,12 +146,6 @@ const struct vm_operations anon_vm_ops = {
 
 /* --- shared ------------------------------------------------------------------------ */
 
-static enum fault_verdict fault_stale(struct vm_fault *vmf)
-{
-	(void)vmf;
-	return FAULT_STALE;
-}
-
 static enum cow_verdict mkwrite_stale(const struct vm_area_struct *vma,
 				      unsigned long addr, struct cow_streams *streams,
 				      struct cow_plan *plan)
@@ -189,12 +187,6 @@ const struct vm_operations shmem_vm_ops = {
 	.access = access_allowed,
 };
 
-const struct vm_operations shared_file_vm_ops = {
-	.fault = fault_stale,
-	.page_mkwrite = mkwrite_stale,
-	.access = access_allowed,
-};
-
 /* --- dispatch ---------------------------------------------------------------------- */
 
 const struct vm_operations *vma_ops(const struct vm_area_struct *vma)
@@ -202,7 +194,10 @@ const struct vm_operations *vma_ops(const struct vm_area_struct *vma)
 	if (vma_is_anonymous(vma))
 		return &anon_vm_ops;
 	/* What is in an i_mmap leaves it as well, whatever a repair made of its flags. */
-	if (!(vma->vm_flags & VM_MAYSHARE) || vma_host(vma))
+	if (vma_host(vma))
+		return vma_host(vma)->mapping->written ? &shared_file_vm_ops
+						       : &filemap_vm_ops;
+	if (!(vma->vm_flags & VM_MAYSHARE))
 		return &filemap_vm_ops;
 	return vma->vm_file->ino && !vma_is_shmem(vma) ? &shared_file_vm_ops
 						       : &shmem_vm_ops;

@@ -49,6 +49,7 @@ static void dup_mappings(struct mm_struct *mm)
 		mapping->parent.shared =
 			mapping->shared && mapping->state == MAPPING_LIVE;
 		mapping->cache = NULL;
+		mapping->dirty = NULL;
 		mapping->file_fd = mapping->frames_fd = mapping->index_fd = -1;
 		mapping->direct_fd = -1;
 		mapping->huge = 0; /* VM_DONTCOPY */

@@ -214,6 +214,10 @@ struct mm_struct {
 	bool track_by_option;  /* not own_enabled because the user wants it so */
 	bool blind;	       /* lost track (no memory): readers must not trust it */
 	u8 file_policy;	       /* enum file_policy */
+	bool own_shared_files; /* shared mappings of files are TRACK_FILE_WANTED, too */
+	/* Files whose shared mappings are ours (address_space.written). mmap_lock; hooks
+	 * look at it without, whether there is anything to be done at all. */
+	unsigned long nr_written;
 	struct rcu_domain rcu;
 	struct arena arena;
 	struct kmem_cache vma_cache, node_cache, stat_cache, anon_vma_cache;
@@ -539,6 +543,7 @@ enum cow_verdict {
 	COW_STALE,   /* the area changed meanwhile, or it is a file's, whose pages the
 		      * kernel copies: lift the one page */
 	COW_FOREIGN, /* a userfaultfd of the program has it now: touch nothing */
+	COW_DIRTY,   /* a shared mapping of a file that is ours: note it, then lift */
 };
 
 struct cow_streams;

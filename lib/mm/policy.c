@@ -144,6 +144,15 @@ void policy_writable(struct vma_txn *t, unsigned long start, unsigned long end)
 	policy_set(vma_edit(t, vma), TRACK_NONE);
 }
 
+/* Of mappings that can only be read the kernel has no less than we would. */
+static bool shared_is_wanted(const struct mm_struct *mm, const struct vm_area_struct *vma)
+{
+	const unsigned long both = VM_READ | VM_WRITE;
+
+	return mm->own_shared_files && vma->vm_flags & VM_SHARED &&
+	       (vma->vm_flags & both) == both && !(vma->vm_file->mode & FILE_SEALED);
+}
+
 /*
  * Data files; code stays with the kernel, which has it in memory for everybody. A memfd
  * in its place could be made executable where the file's mount forbids that. What the
@@ -155,10 +164,12 @@ static bool file_is_wanted(const struct mm_struct *mm, const struct vm_area_stru
 	const unsigned int other =
 		FILE_NOEXEC | FILE_HUGE | FILE_ZERO | FILE_DEVICE | FILE_SECRET;
 	const struct vma_file *file = vma->vm_file;
+	bool wanted = vma->vm_flags & VM_MAYSHARE ? shared_is_wanted(mm, vma)
+						  : mm->file_policy != FILES_KERNEL;
 
-	return mm->file_policy != FILES_KERNEL && mm->own_enabled && file->mode_known &&
-	       !(file->mode & other) && !(vma->vm_flags & (VM_MAYSHARE | VM_EXEC)) &&
-	       !(mmap_flags & MAP_POPULATE) && vma->vm_end - vma->vm_start >= mm->min_own;
+	return wanted && mm->own_enabled && file->mode_known && !(file->mode & other) &&
+	       !(vma->vm_flags & VM_EXEC) && !(mmap_flags & MAP_POPULATE) &&
+	       vma->vm_end - vma->vm_start >= mm->min_own;
 }
 
 /*

@@ -8,7 +8,7 @@
  *	shmem_vm_ops		shared memory in no file on a disk (MAP_ANONYMOUS, memfd,
  *				tmpfs): ours with shmem=own
  *	shared_file_vm_ops	a shared mapping of a file: the kernel's, whose cache
- *				other programs read
+ *				other programs read; with a host it is ours
  */
 #ifndef SHADOWMM_MM_VM_OPS_H
 #define SHADOWMM_MM_VM_OPS_H

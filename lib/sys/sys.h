@@ -85,9 +85,17 @@ sys_call6(long nr, unsigned long a, unsigned long b, unsigned long c, unsigned l
 #define sys_io_uring_setup(n, params)  sys_call2(__NR_io_uring_setup, n, params)
 #define sys_io_uring_enter(fd, submit, wait, flags) \
 	sys_call6(__NR_io_uring_enter, fd, submit, wait, flags, 0, 0)
-#define sys_fsopen(name, flags)		   sys_call2(__NR_fsopen, name, flags)
-#define sys_fsconfig(fd, cmd, key, value)  sys_call5(__NR_fsconfig, fd, cmd, key, value, 0)
-#define sys_fsmount(fd, flags, attrs)	   sys_call3(__NR_fsmount, fd, flags, attrs)
+#define sys_fsopen(name, flags)		  sys_call2(__NR_fsopen, name, flags)
+#define sys_fsconfig(fd, cmd, key, value) sys_call5(__NR_fsconfig, fd, cmd, key, value, 0)
+#define sys_fsmount(fd, flags, attrs)	  sys_call3(__NR_fsmount, fd, flags, attrs)
+#ifndef __NR_pidfd_getfd
+#define __NR_pidfd_getfd 438 /* 5.6 */
+#endif
+#define sys_pidfd_getfd(pidfd, fd)	   sys_call3(__NR_pidfd_getfd, pidfd, fd, 0)
+#define sys_flock(fd, op)		   sys_call2(__NR_flock, fd, op)
+#define sys_lseek(fd, off, whence)	   sys_call3(__NR_lseek, fd, off, whence)
+#define sys_fallocate(fd, mode, off, len)  sys_call4(__NR_fallocate, fd, mode, off, len)
+#define sys_msync(addr, len, flags)	   sys_call3(__NR_msync, addr, len, flags)
 #define sys_umask(mask)			   sys_call1(__NR_umask, mask)
 #define sys_readlink(path, buf, n)	   sys_call3(__NR_readlink, path, buf, n)
 #define sys_symlinkat(text, dfd, path)	   sys_call3(__NR_symlinkat, text, dfd, path)
@@ -101,14 +109,11 @@ sys_call6(long nr, unsigned long a, unsigned long b, unsigned long c, unsigned l
 #define sys_renameat(odfd, old, ndfd, new) sys_call4(__NR_renameat, odfd, old, ndfd, new)
 #define sys_close_range(first, last, flags) \
 	sys_call3(__NR_close_range, first, last, flags)
-#define sys_memfd_create(name, flags)	sys_call2(__NR_memfd_create, name, flags)
-#define sys_ftruncate(fd, len)		sys_call2(__NR_ftruncate, fd, len)
-#define sys_sendfile(out, in, off, n)	sys_call4(__NR_sendfile, out, in, off, n)
-#define sys_faccessat(dfd, path, mode)	sys_call3(__NR_faccessat, (long)(dfd), path, mode)
-#define sys_poll(fds, n, ms)		sys_call3(__NR_poll, fds, n, (long)(ms))
-
-#define sys_lseek(fd, off, whence)	sys_call3(__NR_lseek, fd, off, whence)
-#define sys_fallocate(fd, mode, off, n) sys_call4(__NR_fallocate, fd, mode, off, n)
+#define sys_memfd_create(name, flags)  sys_call2(__NR_memfd_create, name, flags)
+#define sys_ftruncate(fd, len)	       sys_call2(__NR_ftruncate, fd, len)
+#define sys_sendfile(out, in, off, n)  sys_call4(__NR_sendfile, out, in, off, n)
+#define sys_faccessat(dfd, path, mode) sys_call3(__NR_faccessat, (long)(dfd), path, mode)
+#define sys_poll(fds, n, ms)	       sys_call3(__NR_poll, fds, n, (long)(ms))
 
 /* --- sockets --- */
 #define sys_socket(dom, type, proto)	  sys_call3(__NR_socket, dom, type, proto)

@@ -173,6 +173,27 @@ int uffd_copy(int fd, unsigned long page, const void *src)
 	return (int)ret;
 }
 
+int uffd_copy_protected(int fd, unsigned long start, unsigned long end, unsigned long src,
+			unsigned long *done)
+{
+	struct uffdio_copy c;
+	long ret = 0;
+
+	for (*done = 0; start + *done < end; *done += (unsigned long)c.copy) {
+		c = (struct uffdio_copy){
+			.dst = start + *done,
+			.src = src + *done,
+			.len = end - start - *done,
+			.mode = UFFDIO_COPY_MODE_WP | UFFDIO_COPY_MODE_DONTWAKE,
+		};
+		ret = sys_ioctl(fd, UFFDIO_COPY, &c);
+		if (c.copy <= 0 && ret != -EAGAIN)
+			break;
+		c.copy = max(c.copy, (__s64)0);
+	}
+	return start + *done < end ? (int)ret : 0;
+}
+
 int uffd_wake(int fd, unsigned long start, unsigned long end)
 {
 	struct uffdio_range r = { .start = start, .len = end - start };

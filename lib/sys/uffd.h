@@ -61,6 +61,12 @@ int uffd_continue(int fd, unsigned long start, unsigned long end, unsigned long 
 /* One page, private to the program, with the content of ours at @src; as uffd_zero(). */
 int uffd_copy(int fd, unsigned long page, const void *src);
 /*
+ * Pages of [start, end), with the content of those at @src, write-protected; nobody is
+ * woken. As uffd_zero(); -EFAULT also where @src cannot be read.
+ */
+int uffd_copy_protected(int fd, unsigned long start, unsigned long end, unsigned long src,
+			unsigned long *done);
+/*
  * Move the pages of [src, src + len), anonymous and nobody else's, to @dst, and wake who
  * waits there. *@moved bytes have gone; the answer is about the page after them:
  * -EEXIST (present at @dst), -ENOENT (missing at @src), -EINVAL (areas too different),

@@ -11,7 +11,7 @@ MODEL_TEST_SOURCES = tests/model/map.c tests/model/map.h tests/model/ops.c \
 	tests/model/test_predict.c tests/model/test_errors.c \
 	tests/model/test_unmapped.c tests/model/test_anon_vma.c tests/model/test_page.c \
 	tests/model/test_address_space.c tests/model/test_filemap.c tests/model/test_files_kernel.c tests/model/test_i_mmap.c \
-	tests/model/test_shmem.c tests/model/test_dirty.c tests/model/test_evict.c
+	tests/model/test_shmem.c tests/model/test_dirty.c tests/model/test_evict.c tests/model/test_shared_file.c
 MODEL_STRESS_SOURCES = tests/model/stress_rcu.c
 MODEL_TORTURE_SOURCES = tests/model/torture_rcu.c
 # What is freed passes the test on its way.

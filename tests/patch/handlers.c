@@ -79,9 +79,13 @@ int *hook_mm_users(void)
 	return &seen->users;
 }
 
-void hook_before(long nr, unsigned long *args, struct site *site)
+int hook_before(long nr, unsigned long *args, struct site *site)
 {
-	(void)nr, (void)args, (void)site;
+	(void)site;
+	seen->nr = nr;
+	memcpy(seen->args, args, sizeof(seen->args));
+	clobber();
+	return (int)handler_answer;
 }
 
 void hook_clone_after(long nr, enum clone_class cls, long ret)

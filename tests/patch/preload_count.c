@@ -76,9 +76,10 @@ int *hook_mm_users(void)
 	return &users;
 }
 
-void hook_before(long nr, unsigned long *args, struct site *site)
+int hook_before(long nr, unsigned long *args, struct site *site)
 {
 	(void)nr, (void)args, (void)site;
+	return 0;
 }
 
 void hook_clone_after(long nr, enum clone_class cls, long ret)

@@ -132,6 +132,32 @@ Test(site, failed_call_returns_errno)
 	cr_assert_eq((long)p.r[RAX], -EINVAL);
 }
 
+/* What hook_before() refuses the site does not execute. */
+Test(site, refused_before)
+{
+	struct code c = code_new(NEAR, 1);
+	uint8_t *at = code_site(&c, SYS_msync);
+	const uint64_t flags[] = { 0, FLAGS_ALL };
+	struct probe p;
+
+	code_jmp(&c, probe_back);
+	cr_assert_eq(code_patch(&c), 1);
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		handler_answer = -ENOSPC;
+		fill(&p, flags[i], 0);
+		probe_run(at, &p);
+		check(&p, flags[i], 0);
+		cr_assert_eq((long)p.r[RAX], -ENOSPC);
+		cr_assert_eq(seen->nr, SYS_msync);
+		handler_answer = 0; /* the kernel's: not aligned */
+		fill(&p, flags[i], 0);
+		probe_run(at, &p);
+		check(&p, flags[i], 0);
+		cr_assert_eq((long)p.r[RAX], -EINVAL);
+	}
+	code_free(&c);
+}
+
 /* Code that branches to the instruction itself has loaded its number by other means. */
 Test(site, branch_to_the_syscall_instruction)
 {
@@ -457,7 +483,10 @@ Test(site, table)
 	hook_want_signals();
 	cr_assert(hook_wants(SYS_rt_sigprocmask));
 	cr_assert_str_eq(hook_call_name(SYS_mremap), "mremap");
-	cr_assert_null(hook_call_name(SYS_read));
+	cr_assert_null(hook_call_name(SYS_getpid));
+	hook_want_files();
+	cr_assert(hook_wants(SYS_read));
+	cr_assert(hook_wants_more());
 }
 
 static int replaced(int a)

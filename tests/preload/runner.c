@@ -508,6 +508,15 @@ static void compare(const char *program, const char *arg, unsigned int expect)
 		setenv("SHADOWMM_CACHE", "0", 1);        \
 		compare(#name, NULL, EXIT_ZERO | LINES); \
 	}
+/* Shared mappings of files are paged, and written back, by us. */
+#define SHARED_ARG(name, program, arg, expect)                   \
+	Test(preload_shared, name)                               \
+	{                                                        \
+		setenv("SHADOWMM_POLICY", "shared-file=own", 1); \
+		setenv("SHADOWMM_MIN_OWN", "4096", 1);           \
+		compare(program, arg, expect);                   \
+	}
+#define SHARED(name) SHARED_ARG(name, #name, NULL, EXIT_ZERO | LINES)
 /* And with several fault tasks from the start, also on one processor. */
 #define TEAM(name)                                       \
 	Test(preload_team, name)                         \
@@ -746,6 +755,36 @@ EVICT(mremap_kinds)
 EVICT(populate_lock)
 EVICT(spawn_kinds)
 EVICT(thread_storm)
+SHARED(shared_own)
+SHARED(shared_full)
+SHARED(shared_storm)
+SHARED(shared_futex)
+SHARED(shared_maps)
+SHARED(all_flags)
+SHARED(credentials)
+SHARED(errnos)
+SHARED(exec_kinds)
+SHARED(failed_halfway)
+SHARED(fault_in_syscall)
+SHARED(file_lease)
+SHARED(file_random)
+SHARED(fork_data)
+SHARED(limits)
+SHARED(madvise_kinds)
+SHARED(map_fixed)
+SHARED(mincore_pages)
+SHARED(mprotect_kinds)
+SHARED(mremap_kinds)
+SHARED(namespaces)
+SHARED(own_uffd)
+SHARED(populate_lock)
+SHARED(seccomp)
+SHARED(signals)
+SHARED(spawn_kinds)
+SHARED(thread_storm)
+SHARED(uring)
+SHARED(visible_state)
+SHARED(wait_kinds)
 
 TRAPPED(credentials)
 TRAPPED(errnos)
