@@ -426,6 +426,6 @@ void control_verify_at_exit(struct engine *e)
 	env = server_env;
 	/* If the program is killed meanwhile, program_ended() writes the line, and by its
 	 * end takes the registrations away that we are looking for. */
-	env.overtaken = &e->stopping;
+	env.overtaken = READ_ONCE(e->ctl_pid) ? &e->stopping : NULL;
 	ctl_verify_append(&env, e->opt.verify_at_exit);
 }

@@ -55,7 +55,7 @@ struct ctl_env {
 	/* ctl_verify_append(): set when another has begun to end the engine, and writes
 	 * the line; NULL: nobody will. */
 	const u32 *overtaken;
-	u64 start_time;	      /* of the library, seconds since the epoch */
+	u64 start_time; /* of the library, seconds since the epoch */
 	const struct fault_work
 		*work;		     /* of FAULT_TASKS_MAX; NULL: no engine that pages */
 	const struct cow_state *cow; /* the same */

@@ -67,6 +67,8 @@ INT_TO_POINTER = {
     "lib/base/slab.c": "the same, where the cache is not known",
     "lib/reclaim/huge.c": "pages of the pool, moved to an area of ours to be timed",
     "lib/fault/mapping.c": "the index that we have just mapped",
+    "lib/fault/frames.c": "a chunk of frames in a mapping of ours",
+    "lib/fault/reader.c": "buffers that we have mapped",
     "lib/fault/shared.c": "the dirty bits that we have just mapped",
     "lib/hook/lock.c": "memory we just mapped for the arena",
     "lib/hook/patch.c": "memory we just mapped for the list of sites",
