@@ -15,7 +15,7 @@ lib_hook_libpatch_la_CFLAGS = $(HOOK_CFLAGS)
 lib_hook_libpatch_la_LIBADD = lib/hook/libscan.la
 
 noinst_LTLIBRARIES += lib/hook/libhook.la
-lib_hook_libhook_la_SOURCES = lib/hook/patch.h lib/hook/state.h lib/hook/dispatch.c lib/hook/areas.c lib/hook/label.c lib/hook/lock.c lib/hook/life.c lib/hook/clone.c lib/hook/process.c lib/hook/setxid.c lib/hook/start.c lib/hook/start.h lib/hook/sleep.c lib/hook/options.c lib/hook/pool.c lib/hook/cow.c lib/hook/files.c lib/hook/dirty.c lib/hook/futex.c lib/hook/uring.c lib/hook/shared.c \
+lib_hook_libhook_la_SOURCES = lib/hook/patch.h lib/hook/state.h lib/hook/dispatch.c lib/hook/areas.c lib/hook/remap.c lib/hook/label.c lib/hook/lock.c lib/hook/life.c lib/hook/clone.c lib/hook/process.c lib/hook/setxid.c lib/hook/start.c lib/hook/start.h lib/hook/sleep.c lib/hook/options.c lib/hook/pool.c lib/hook/cow.c lib/hook/files.c lib/hook/dirty.c lib/hook/futex.c lib/hook/uring.c lib/hook/shared.c \
 	lib/hook/sitecache.c lib/hook/sitecache.h
 lib_hook_libhook_la_CPPFLAGS = $(LIB_CPPFLAGS)
 lib_hook_libhook_la_CFLAGS = $(HOOK_CFLAGS)
