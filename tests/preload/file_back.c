@@ -140,6 +140,53 @@ static void all_locked(void)
 	CHECK(munlockall() == 0);
 }
 
+/* --- in parts ---------------------------------------------------------------------- */
+
+/* Given back at two times, each part with pages of its own: one area without us. */
+static char *in_parts(void)
+{
+	char *p = map_file(LEN, PROT_READ | PROT_WRITE);
+
+	/* No further than it is: enough to have the last pages given back. */
+	p[(PAGES - 1) * PAGE] = 'l';
+	CHECK(mremap(p + (PAGES - 20) * PAGE, 20 * PAGE, 20 * PAGE, 0) ==
+	      p + (PAGES - 20) * PAGE);
+	p[(PAGES - 10) * PAGE] = 'b';
+	p[10 * PAGE] = 'a';
+	return p;
+}
+
+static void check_parts(const char *p)
+{
+	CHECK(p[10 * PAGE] == 'a' && p[(PAGES - 10) * PAGE] == 'b' &&
+	      p[(PAGES - 1) * PAGE] == 'l');
+	CHECK(!memcmp(p + 300 * PAGE, bytes + 44 * PAGE, PAGE));
+	check_verified();
+}
+
+static void moved_in_parts(void)
+{
+	char *p = in_parts(), *q, *target = anon(LEN + 50 * PAGE);
+
+	CHECK(mremap(p, LEN, LEN + 10 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, target) ==
+	      target);
+	check_parts(target);
+	CHECK(munmap(target, LEN + 50 * PAGE) == 0);
+	p = in_parts();
+	/* No room behind it. */
+	q = mmap(p + LEN, PAGE, PROT_NONE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	errno = 0;
+	show_result("in place, no room",
+		    mremap(p, LEN, LEN + PAGE, 0) == MAP_FAILED ? -1 : 0);
+	target = mremap(p, LEN, LEN + PAGE, MREMAP_MAYMOVE);
+	CHECK(target != MAP_FAILED && target != p);
+	check_parts(target);
+	CHECK(munmap(target, LEN + PAGE) == 0);
+	if (q == p + LEN)
+		CHECK(munmap(q, PAGE) == 0);
+}
+
 /* --- much written to --------------------------------------------------------------- */
 
 static void write_most(char *p)
@@ -206,6 +253,7 @@ int main(int argc, char **argv)
 	locked("to write, as touched", PROT_READ | PROT_WRITE, MLOCK_ONFAULT);
 	locked_part();
 	all_locked();
+	moved_in_parts();
 	much_written(false);
 	much_written(true);
 	CHECK(unlink(path) == 0);

@@ -271,8 +271,25 @@ static int shrink(const char *seed)
 	return 1;
 }
 
+/* What was wrong once: locks, parts that the kernel did not merge, frames dropped. */
+static int run_known(void)
+{
+	static const uint64_t seeds[] = { 198698, 201275, 309277,   311479,
+					  401030, 407407, 420621413 };
+
+	begin();
+	for (size_t i = 0; i < sizeof(seeds) / sizeof(seeds[0]); i++) {
+		run_sequence(seeds[i], OPERATIONS);
+		printf("%lu: %016lx\n", (unsigned long)test.seed,
+		       (unsigned long)test.hash);
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 1 && !strcmp(argv[1], "known"))
+		return run_known();
 	if (argc > 2 && !strcmp(argv[1], "replay"))
 		return replay(argc, argv);
 	if (argc > 2 && !strcmp(argv[1], "shrink"))
