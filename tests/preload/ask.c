@@ -102,8 +102,7 @@ char *read_proc(const char *path)
 	return text;
 }
 
-/* The line "@key:" of that area, or NULL. */
-static const char *smaps_line(const void *p, const char *key)
+const char *smaps_line(const void *p, const char *key)
 {
 	unsigned long start, end;
 	bool inside = false;
