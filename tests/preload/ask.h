@@ -9,7 +9,7 @@
 
 #include "tests/preload/common.h"
 
-/* There is a library. */
+/* There is a library. Waits for its engine, and exits if none comes. */
 bool can_ask(void);
 /* The reply to @command, without newline: good until the next question. */
 const char *ask(const char *command);
