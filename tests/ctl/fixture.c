@@ -120,9 +120,9 @@ int client_connect(const struct fixture *f)
 	return fd;
 }
 
-void client_send(int fd, const char *text, size_t len)
+void client_send(int fd, const char *bytes, size_t len)
 {
-	cr_assert_eq(send(fd, text, len, MSG_NOSIGNAL), (ssize_t)len, "send: %s",
+	cr_assert_eq(send(fd, bytes, len, MSG_NOSIGNAL), (ssize_t)len, "send: %s",
 		     strerror(errno));
 }
 
@@ -175,4 +175,37 @@ json_t *ask(int fd, const char *command)
 	client_send(fd, command, strlen(command));
 	client_send(fd, "\n", 1);
 	return client_json(fd);
+}
+
+int greeted(const struct fixture *f)
+{
+	int fd = client_connect(f);
+
+	json_decref(client_json(fd));
+	return fd;
+}
+
+void expect_error(int fd, const char *command, const char *part)
+{
+	json_t *reply = ask(fd, command);
+
+	cr_expect_not_null(strstr(text(reply, "error"), part), "%s: %s", command,
+			   text(reply, "error"));
+	json_decref(reply);
+}
+
+const char *text(json_t *json, const char *key)
+{
+	const char *s = json_string_value(json_object_get(json, key));
+
+	cr_assert_not_null(s, "no string \"%s\"", key);
+	return s;
+}
+
+long number(json_t *json, const char *key)
+{
+	json_t *n = json_object_get(json, key);
+
+	cr_assert(json_is_integer(n), "no number \"%s\"", key);
+	return (long)json_integer_value(n);
 }

@@ -32,12 +32,20 @@ void fixture_fini(struct fixture *f);
 
 /* A connected client; ends the test on failure. */
 int client_connect(const struct fixture *f);
-void client_send(int fd, const char *text, size_t len);
+void client_send(int fd, const char *bytes, size_t len);
 /* The next line without its newline (free it); NULL at the end of the stream. */
 char *client_line(int fd);
 /* The next line as JSON; ends the test if it is none. */
 json_t *client_json(int fd);
+/* A connected client that has read the greeting. */
+int greeted(const struct fixture *f);
 /* Send "@command\n" and return the reply. */
 json_t *ask(int fd, const char *command);
+/* Expect that the reply is an error with @part in it. */
+void expect_error(int fd, const char *command, const char *part);
+
+/* The member @key of an object; ends the test if there is none of that kind. */
+const char *text(json_t *json, const char *key);
+long number(json_t *json, const char *key);
 
 #endif

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -28,14 +27,6 @@ static void teardown(void)
 
 TestSuite(dirty, .init = setup, .fini = teardown, .timeout = 30);
 
-static int greeted(void)
-{
-	int fd = client_connect(&f);
-
-	json_decref(client_json(fd));
-	return fd;
-}
-
 static struct engine engine;
 
 /* In the server's process. */
@@ -51,26 +42,26 @@ static int dirty_fails(struct engine *e)
 	return -ENOTTY;
 }
 
+static void expect_null(int fd, const char *command, const char *key)
+{
+	json_t *reply = ask(fd, command);
+
+	cr_expect(json_is_null(json_object_get(reply, key)), "%s: %s", command, key);
+	json_decref(reply);
+}
+
 static void expect_no_tracking(int fd, const char *why)
 {
-	json_t *reply = ask(fd, "smaps dirty");
-
-	cr_expect(strstr(json_string_value(json_object_get(reply, "error")), why), "%s",
-		  json_string_value(json_object_get(reply, "error")));
-	json_decref(reply);
-	reply = ask(fd, "smaps");
-	cr_expect(json_is_null(json_object_get(reply, "dirty_since_ms")));
-	json_decref(reply);
-	reply = ask(fd, "stat");
-	cr_expect(json_is_null(json_object_get(reply, "dirty")));
-	json_decref(reply);
+	expect_error(fd, "smaps dirty", why);
+	expect_null(fd, "smaps", "dirty_since_ms");
+	expect_null(fd, "stat", "dirty");
 	close(fd);
 }
 
 Test(dirty, writes_cannot_be_tracked_without_an_engine)
 {
 	fixture_serve(&f, getuid());
-	expect_no_tracking(greeted(), "no engine");
+	expect_no_tracking(greeted(&f), "no engine");
 }
 
 Test(dirty, writes_are_not_tracked_if_the_user_says_so)
@@ -79,7 +70,7 @@ Test(dirty, writes_are_not_tracked_if_the_user_says_so)
 	f.env.engine = &engine;
 	f.env.dirty_begin = dirty_begins;
 	fixture_serve(&f, getuid());
-	expect_no_tracking(greeted(), "--policy");
+	expect_no_tracking(greeted(&f), "--policy");
 }
 
 Test(dirty, writes_cannot_be_tracked_by_this_kernel)
@@ -87,7 +78,7 @@ Test(dirty, writes_cannot_be_tracked_by_this_kernel)
 	f.env.engine = &engine;
 	f.env.dirty_begin = dirty_fails;
 	fixture_serve(&f, getuid());
-	expect_no_tracking(greeted(), "out of ink");
+	expect_no_tracking(greeted(&f), "out of ink");
 }
 
 /* The kernel knows that the area is not, of which the model says that it is tracked. */
@@ -106,11 +97,8 @@ Test(dirty, writes_are_tracked_when_somebody_asks)
 	fake_add(start, start + PAGE_SIZE, RW | VM_SHARED | VM_UFFD_TRACK | VM_UFFD_WP,
 		 "/b");
 	fixture_serve(&f, getuid());
-	fd = greeted();
-	reply = ask(fd, "smaps");
-	cr_expect(json_is_null(json_object_get(reply, "dirty_since_ms")),
-		  "not asked yet");
-	json_decref(reply);
+	fd = greeted(&f);
+	expect_null(fd, "smaps", "dirty_since_ms"); /* not asked yet */
 	snprintf(command, sizeof(command), "smaps dirty %lx", start);
 	reply = ask(fd, command);
 	cr_expect(json_is_integer(json_object_get(reply, "dirty_since_ms")));
@@ -120,8 +108,8 @@ Test(dirty, writes_are_tracked_when_somebody_asks)
 	json_decref(reply);
 	reply = ask(fd, "stat");
 	dirty = json_object_get(reply, "dirty");
-	cr_expect_eq(json_integer_value(json_object_get(dirty, "areas")), 1);
-	cr_expect_eq(json_integer_value(json_object_get(dirty, "pages")), 0);
+	cr_expect_eq(number(dirty, "areas"), 1);
+	cr_expect_eq(number(dirty, "pages"), 0);
 	json_decref(reply);
 	close(fd);
 }

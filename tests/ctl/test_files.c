@@ -3,7 +3,6 @@
 #include "config.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -29,39 +28,6 @@ static void teardown(void)
 }
 
 TestSuite(ctl_files, .init = setup, .fini = teardown, .timeout = 30);
-
-static const char *text(json_t *json, const char *key)
-{
-	const char *s = json_string_value(json_object_get(json, key));
-
-	cr_assert_not_null(s, "no string \"%s\"", key);
-	return s;
-}
-
-static long number(json_t *json, const char *key)
-{
-	json_t *n = json_object_get(json, key);
-
-	cr_assert(json_is_integer(n), "no number \"%s\"", key);
-	return (long)json_integer_value(n);
-}
-
-static int greeted(void)
-{
-	int fd = client_connect(&f);
-
-	json_decref(client_json(fd));
-	return fd;
-}
-
-static void expect_error(int fd, const char *command, const char *part)
-{
-	json_t *reply = ask(fd, command);
-
-	cr_expect_not_null(strstr(text(reply, "error"), part), "%s: %s", command,
-			   text(reply, "error"));
-	json_decref(reply);
-}
 
 static struct address_space fake_mapping = {
 	.key = { .major = 8, .minor = 0x12, .ino = 42, .size = 600 * 4096 - 1 },
@@ -106,7 +72,7 @@ static int greeted_with_file(void)
 	list_add(&fake_mapping.list, &fake_mm.mappings);
 	f.env.cache = &fake_cache;
 	fixture_serve(&f, getuid());
-	return greeted();
+	return greeted(&f);
 }
 
 Test(ctl_files, cache_shows_files_and_their_frames)
@@ -163,7 +129,7 @@ Test(ctl_files, rmap_of_a_file)
 	fake_add(0x10000, 0x20000, RW, "/some file");
 	fake_add(0x20000, 0x21000, RW, NULL);
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	reply = ask(fd, "rmap file 8:1 42 10");
 	places = json_object_get(reply, "places");
 	cr_expect_eq(json_array_size(places), 1);

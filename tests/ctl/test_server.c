@@ -36,39 +36,6 @@ static void teardown(void)
 
 TestSuite(ctl, .init = setup, .fini = teardown, .timeout = 30);
 
-static const char *text(json_t *json, const char *key)
-{
-	const char *s = json_string_value(json_object_get(json, key));
-
-	cr_assert_not_null(s, "no string \"%s\"", key);
-	return s;
-}
-
-static long number(json_t *json, const char *key)
-{
-	json_t *n = json_object_get(json, key);
-
-	cr_assert(json_is_integer(n), "no number \"%s\"", key);
-	return (long)json_integer_value(n);
-}
-
-static int greeted(void)
-{
-	int fd = client_connect(&f);
-
-	json_decref(client_json(fd));
-	return fd;
-}
-
-static void expect_error(int fd, const char *command, const char *part)
-{
-	json_t *reply = ask(fd, command);
-
-	cr_expect_not_null(strstr(text(reply, "error"), part), "%s: %s", command,
-			   text(reply, "error"));
-	json_decref(reply);
-}
-
 static void expect_alive(int fd)
 {
 	json_t *reply = ask(fd, "ping");
@@ -160,7 +127,7 @@ Test(ctl, stale_socket_is_replaced)
 	cr_assert_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	close(fd);
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	expect_alive(fd);
 	close(fd);
 }
@@ -222,7 +189,7 @@ Test(ctl, malformed_lines_get_an_error_and_harm_nothing)
 	int fd;
 
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	expect_error(fd, "", "empty");
 	expect_error(fd, "   ", "empty");
 	expect_error(fd, "frobnicate", "unknown command: frobnicate");
@@ -257,7 +224,7 @@ Test(ctl, nul_bytes_are_refused)
 	int fd;
 
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	client_send(fd, "ping\0stat\n", 10);
 	reply = client_json(fd);
 	cr_expect_not_null(strstr(text(reply, "error"), "control character"));
@@ -273,7 +240,7 @@ Test(ctl, oversize_line_gets_one_error)
 	int fd;
 
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	memset(big, 'x', sizeof(big));
 	client_send(fd, big, sizeof(big));
 	reply = client_json(fd);
@@ -290,7 +257,7 @@ Test(ctl, longest_line_is_accepted)
 	int fd;
 
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	memset(line, ' ', sizeof(line));
 	memcpy(line, "ping", 4);
 	line[sizeof(line) - 1] = '\n';
@@ -305,7 +272,7 @@ Test(ctl, lines_may_come_in_pieces_and_several_at_once)
 	int fd;
 
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	for (const char *p = "ping\nping\r\n"; *p; p++)
 		client_send(fd, p, 1);
 	json_decref(client_json(fd));
@@ -323,7 +290,7 @@ Test(ctl, half_closed_client_gets_its_answers)
 	int fd;
 
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	client_send(fd, "ping\nping\nstat", 14);
 	shutdown(fd, SHUT_WR);
 	json_decref(client_json(fd));
@@ -350,9 +317,9 @@ Test(ctl, slow_reader_of_a_huge_reply_holds_up_nobody)
 
 	many_areas(60000);
 	fixture_serve(&f, getuid());
-	slow = greeted();
+	slow = greeted(&f);
 	client_send(slow, "maps\n", 5);
-	other = greeted();
+	other = greeted(&f);
 	for (int i = 0; i < 100; i++)
 		expect_alive(other);
 	maps = client_json(slow);
@@ -370,7 +337,7 @@ Test(ctl, commands_behind_a_huge_reply_wait_their_turn)
 
 	many_areas(20000);
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	client_send(fd, "maps\nping\nmaps\n", 15);
 	maps = client_json(fd);
 	cr_expect_eq(json_array_size(json_object_get(maps, "areas")), 20000);
@@ -388,11 +355,11 @@ Test(ctl, client_that_dies_within_a_reply_is_dropped)
 	many_areas(60000);
 	fixture_serve(&f, getuid());
 	for (int i = 0; i < 2 * CTL_MAX_CLIENTS; i++) {
-		fd = greeted();
+		fd = greeted(&f);
 		client_send(fd, "maps\n", 5);
 		close(fd);
 	}
-	fd = greeted();
+	fd = greeted(&f);
 	expect_alive(fd);
 	close(fd);
 }
@@ -404,7 +371,7 @@ Test(ctl, ninth_client_is_told_so)
 
 	fixture_serve(&f, getuid());
 	for (int i = 0; i < CTL_MAX_CLIENTS; i++)
-		fd[i] = greeted();
+		fd[i] = greeted(&f);
 	ninth = client_connect(&f);
 	reply = client_json(ninth);
 	cr_expect_not_null(strstr(text(reply, "error"), "too many clients"));
@@ -416,7 +383,7 @@ Test(ctl, ninth_client_is_told_so)
 		close(fd[i]);
 	}
 	/* All gone: there is room again. */
-	ninth = greeted();
+	ninth = greeted(&f);
 	expect_alive(ninth);
 	close(ninth);
 }
@@ -430,7 +397,7 @@ Test(ctl, reply_beyond_the_file_size_limit_is_an_error)
 	cr_assert_eq(signal(SIGXFSZ, SIG_IGN), SIG_DFL);
 	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	expect_error(fd, "maps", "RLIMIT_FSIZE");
 	expect_alive(fd);
 	close(fd);
@@ -456,7 +423,7 @@ Test(ctl, client_without_a_descriptor_is_closed_not_left_waiting)
 
 	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &lim), 0);
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	lim.rlim_cur = server_next_fd();
 	cr_assert_eq(prlimit(f.server, RLIMIT_NOFILE, &lim, NULL), 0);
 	lost = client_connect(&f);
@@ -482,7 +449,7 @@ Test(ctl, maps_shows_areas_as_the_kernel_would)
 	vma->stat = &counts;
 	fake_add(0x7fff00000000, 0x7fff00021000, RW | VM_GROWSDOWN, "[stack]");
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	maps = ask(fd, "maps");
 	area = json_array_get(json_object_get(maps, "areas"), 0);
 	cr_expect_str_eq(text(area, "start"), "00400000");
@@ -526,7 +493,7 @@ Test(ctl, smaps_has_the_kernels_numbers)
 		->known = VMA_UNSURE_ACCOUNT;
 	fake_add(start + 6 * PAGE_SIZE, start + 7 * PAGE_SIZE, RW, NULL);
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	reply = ask(fd, "smaps");
 	area = json_array_get(json_object_get(reply, "areas"), 0);
 	kernel = json_object_get(area, "kernel");
@@ -568,7 +535,7 @@ Test(ctl, long_names_survive)
 		fake_add(0x1000UL * (2 + 2 * (unsigned long)i),
 			 0x1000UL * (3 + 2 * (unsigned long)i), VM_READ, name);
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	maps = ask(fd, "maps");
 	for (size_t i = 0; i < 20; i++)
 		cr_expect_str_eq(text(json_array_get(json_object_get(maps, "areas"), i),
@@ -593,7 +560,7 @@ Test(ctl, resident_pages_are_counted)
 		mem[i * 3 * 4096L] = 1;
 	fake_add((unsigned long)mem, (unsigned long)mem + len, RW, NULL);
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	snprintf(command, sizeof(command), "vma 0x%lx", (unsigned long)mem + 5);
 	reply = ask(fd, command);
 	area = json_object_get(reply, "vma");
@@ -611,7 +578,7 @@ Test(ctl, vma_is_find_vma)
 
 	fake_add(0x10000, 0x20000, RW, NULL);
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	reply = ask(fd, "vma 5000");
 	cr_expect(json_is_false(json_object_get(reply, "contains")));
 	cr_expect_str_eq(text(json_object_get(reply, "vma"), "start"), "00010000");
@@ -632,7 +599,7 @@ Test(ctl, stat_has_every_counter_and_tallies)
 	f.stat.faults = 77;
 	f.env.degraded = "no userfaultfd";
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	reply = ask(fd, "stat");
 	counters = json_object_get(reply, "counters");
 #define HAS_COUNTER(name, help)                                            \
@@ -669,7 +636,7 @@ Test(ctl, slabinfo_has_pages_caches_and_bytes_per_area)
 	for (int i = 0; i < 60; i++)
 		cr_assert_not_null(kmem_cache_alloc(&fake_mm.vma_cache));
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	reply = ask(fd, "slabinfo");
 	cr_expect_eq(number(reply, "map_count"), 2);
 	cr_expect_eq((size_t)number(reply, "bytes_per_area"), arena_used(a) / 2);
@@ -702,7 +669,7 @@ Test(ctl, help_lists_the_command_table)
 	int fd;
 
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	reply = ask(fd, "help");
 	list = json_object_get(reply, "commands");
 #define IN_HELP(cmd, args, help, flags) \
@@ -722,7 +689,7 @@ Test(ctl, verify_reports_differences)
 
 	fake_differences = 3;
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	reply = ask(fd, "verify");
 	cr_expect_eq(number(reply, "differences"), 3);
 	cr_expect_gt(number(reply, "areas"), 3);
@@ -755,7 +722,7 @@ Test(ctl, verify_list_is_bounded)
 
 	fake_differences = 100000;
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	reply = ask(fd, "verify");
 	cr_expect_eq(number(reply, "differences"), 100000);
 	cr_expect_eq(number(reply, "shown"), 256);
@@ -772,7 +739,7 @@ Test(ctl, verify_of_a_busy_process_is_an_error)
 	f.lock.state = 1;
 	f.lock.owner = (u32)getpid();
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	expect_error(fd, "verify", "mmap_lock is busy");
 	expect_alive(fd);
 	close(fd);
@@ -785,7 +752,7 @@ Test(ctl, verify_feeds_the_model_first)
 	int fd;
 
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	reply = ask(fd, "verify");
 	cr_expect_eq(number(reply, "differences"), 0);
 	json_decref(reply);
@@ -801,7 +768,7 @@ Test(ctl, verify_without_memory_is_an_error)
 
 	fake_reserve_error = -ENOMEM;
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	expect_error(fd, "verify", "no memory");
 	expect_alive(fd);
 	close(fd);
@@ -827,7 +794,7 @@ Test(ctl, lock_of_a_dead_task_is_taken_over)
 	f.lock.state = 1;
 	f.lock.owner = (u32)dead_pid();
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	reply = ask(fd, "verify");
 	cr_expect(json_is_true(json_object_get(reply, "lock_taken_over")));
 	cr_expect_eq(number(reply, "differences"), 0);
@@ -849,7 +816,7 @@ Test(ctl, broken_model_is_reported)
 
 	fake_broken = "map_count";
 	fixture_serve(&f, getuid());
-	fd = greeted();
+	fd = greeted(&f);
 	reply = ask(fd, "verify");
 	cr_expect_str_eq(text(reply, "broken"), "map_count");
 	json_decref(reply);

@@ -5,7 +5,7 @@
  * descriptor of `stat` equal /proc/self/status? Plain, nobody is asked and nothing
  * differs.
  */
-#include "tests/preload/common.h"
+#include "tests/preload/ask.h"
 
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
@@ -15,11 +15,9 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 
 #define SYS_MSEAL     462
 #define SYS_HOME_NODE 450
@@ -29,7 +27,6 @@
 #define MERGE_ALL     67
 #define RW	      (PROT_READ | PROT_WRITE)
 
-static int server = -1;
 static bool unsure; /* the flags of what follows are learned by `verify flags` only */
 static unsigned int steps, wrong;
 
@@ -48,58 +45,12 @@ static void complain(const char *format, ...)
 	putchar('\n');
 }
 
-/* One line of the socket, in a buffer that the next one reuses. */
-static char *get_line(void)
-{
-	static char *text;
-	static size_t size;
-	size_t len = 0;
-
-	do {
-		ssize_t n;
-
-		if (len + 2 > size)
-			CHECK((text = realloc(text, size = 2 * size + 65536)));
-		n = recv(server, text + len, size - 1 - len, 0);
-		CHECK(n > 0);
-		len += (size_t)n;
-	} while (text[len - 1] != '\n');
-	text[len] = '\0';
-	return text;
-}
-
-static char *ask(const char *command)
-{
-	CHECK(send(server, command, strlen(command), MSG_NOSIGNAL) ==
-	      (ssize_t)strlen(command));
-	return get_line();
-}
-
-static void connect_to_self(void)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	const char *preload = getenv("LD_PRELOAD");
-
-	if (server >= 0)
-		close(server);
-	server = -1;
-	if (!preload || !strstr(preload, "libshadowmm"))
-		return;
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/shadowmm/%d.sock",
-		 getenv("XDG_RUNTIME_DIR"), (int)getpid());
-	server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	/* The engine starts beside us: the socket appears when it does. */
-	while (connect(server, (struct sockaddr *)&addr, sizeof(addr)))
-		CHECK(errno == ENOENT || errno == ECONNREFUSED);
-	get_line();
-}
-
 /* "rd wr mr " out of "flags":["rd","wr","mr"] */
 static void their_flags(void *p, char *flags)
 {
 	char command[64], *s, *end;
 
-	snprintf(command, sizeof(command), "smaps %lx\n", (unsigned long)p);
+	snprintf(command, sizeof(command), "smaps %lx", (unsigned long)p);
 	s = strstr(ask(command), "\"flags\":[");
 	*flags = '\0';
 	if (!s)
@@ -113,36 +64,11 @@ static void their_flags(void *p, char *flags)
 
 /* --- the kernel's side ------------------------------------------------------------- */
 
-/* read(2) into static memory: stdio would map some and change what is looked at. */
-static char *read_proc(const char *path)
-{
-	static char text[1 << 20];
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	size_t len = 0;
-	ssize_t n;
-
-	CHECK(fd >= 0);
-	while ((n = read(fd, text + len, sizeof(text) - 1 - len)) > 0)
-		len += (size_t)n;
-	close(fd);
-	text[len] = '\0';
-	return text;
-}
-
 static void kernels_flags(void *p, char *flags)
 {
-	unsigned long start, end;
-	bool inside = false;
-	char *save = NULL;
+	const char *line = smaps_line(p, "VmFlags");
 
-	*flags = '\0';
-	for (char *line = strtok_r(read_proc("/proc/self/smaps"), "\n", &save); line;
-	     line = strtok_r(NULL, "\n", &save)) {
-		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
-			inside = (unsigned long)p >= start && (unsigned long)p < end;
-		else if (inside && !strncmp(line, "VmFlags: ", 9))
-			strcpy(flags, line + 9);
-	}
+	strcpy(flags, line ? line + 1 : "");
 }
 
 /* --- one step ---------------------------------------------------------------------- */
@@ -160,14 +86,14 @@ static void compare_flags(const char *what, void *p)
 /* @p lies in the area that the call was about. */
 static void step(const char *what, void *p)
 {
-	char *reply;
+	const char *reply;
 
 	steps++;
-	if (server < 0 || p == MAP_FAILED)
+	if (p == MAP_FAILED || !can_ask())
 		return;
 	if (!unsure)
 		compare_flags(what, p);
-	reply = ask("verify flags\n");
+	reply = ask("verify flags");
 	if (!strstr(reply, "\"differences\":0,") || !strstr(reply, "\"broken\":null"))
 		complain("%s: %s", what, reply);
 	compare_flags(what, p);
@@ -198,13 +124,13 @@ static void compare_descriptor(const char *what)
 		{ "VmPin:", "\"pinned_vm\":" }, { "VmPeak:", "\"hiwater_vm\":" },
 		{ "VmSwap:", "\"rss_swap\":" }, { "RssShmem:", "\"rss_shmem\":" },
 	};
-	char *reply, *status;
+	const char *reply, *status;
 
 	steps++;
-	if (server < 0)
+	if (!can_ask())
 		return;
-	ask("verify\n"); /* the stack may have grown */
-	reply = ask("stat\n");
+	ask("verify"); /* the stack may have grown */
+	reply = ask("stat");
 	status = read_proc("/proc/self/status");
 	for (size_t i = 0; i < sizeof(same) / sizeof(*same); i++)
 		if (4 * number_after(reply, same[i].stat) !=
@@ -225,10 +151,10 @@ static void expect_shortcut(const char *name, unsigned long value)
 {
 	char text[64];
 
-	if (server < 0)
+	if (!can_ask())
 		return;
 	snprintf(text, sizeof(text), "\"%s\":\"%08lx\"", name, value);
-	if (!strstr(ask("stat\n"), text))
+	if (!strstr(ask("stat"), text))
 		complain("no %s", text);
 }
 
@@ -552,7 +478,6 @@ static void userfault(void)
 
 static void child(void)
 {
-	connect_to_self();
 	wrong = 0;
 	step("child", anon(4 * PAGE));
 	compare_descriptor("child");
@@ -595,7 +520,6 @@ static void sweep(void)
 
 int main(void)
 {
-	connect_to_self();
 	sweep();
 	printf("%u steps, %u wrong\n", steps, wrong);
 	return wrong != 0;

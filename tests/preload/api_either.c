@@ -4,7 +4,7 @@
  * moments every answer is that of /proc/self/maps; during changes, in threads and in a
  * signal handler, what never changes is found.
  */
-#include "tests/preload/common.h"
+#include "tests/preload/ask.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -34,16 +34,10 @@ static bool preloaded;
 /* Without malloc, which would change what is read. */
 static void read_maps(void)
 {
-	static char text[1 << 20];
-	size_t len = 0;
-	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC), at = 0;
+	const char *text = read_proc("/proc/self/maps");
+	int at = 0;
 	ssize_t n;
 
-	CHECK(fd >= 0);
-	while ((n = read(fd, text + len, sizeof(text) - 1 - len)) > 0)
-		len += (size_t)n;
-	close(fd);
-	text[len] = '\0';
 	for (nr_kernel = 0; text[at]; nr_kernel++) {
 		struct line *k = &kernel[nr_kernel];
 		char perms[5];

@@ -9,7 +9,7 @@
 
 #include "tests/preload/common.h"
 
-/* There is a library. */
+/* There is a library. Waits for its engine, and exits if none comes. */
 bool can_ask(void);
 /* The reply to @command, without newline: good until the next question. */
 const char *ask(const char *command);
@@ -22,6 +22,9 @@ void check_verified(void);
 
 /* All of a file of /proc: good until the next call. */
 char *read_proc(const char *path);
+/* What is behind "@key:" for the area of /proc/self/smaps that contains @p, or NULL: good
+ * until the next call of these. */
+const char *smaps_line(const void *p, const char *key);
 /* The number behind "@key:" for the area of /proc/self/smaps that contains @p; -1. */
 long smaps_number(const void *p, const char *key);
 /* VmFlags has @flag, "lo" say, for the area that contains @p. */

@@ -85,10 +85,22 @@ static void reader_start(struct live *l, const char *bound)
 	live_command(l, 'm', "right");
 }
 
+static void readers_start(struct live *a, struct live *b, const char *bound)
+{
+	reader_start(a, bound);
+	reader_start(b, bound);
+}
+
 static void all_right(const struct live *l, const char *letters)
 {
 	for (; *letters; letters++)
 		live_command(l, *letters, "right");
+}
+
+static void readers_end(struct live *a, struct live *b)
+{
+	cr_expect_eq(live_end(a), 0);
+	cr_expect_eq(live_end(b), 0);
 }
 
 static void ask(const char *const *argv)
@@ -108,16 +120,9 @@ static void ask_cache(const char *option)
 	cr_assert(got.status == 0 || *got.err, "%d: %s", got.status, got.out);
 }
 
-/* The first member @key of the answer. */
-static unsigned long member(const char *key)
+static unsigned long number(const char *key)
 {
-	char text[32];
-	const char *at;
-
-	snprintf(text, sizeof(text), "\"%s\":", key);
-	at = strstr(got.out, text);
-	cr_assert(at, "no %s in %s", text, got.out);
-	return strtoul(at + strlen(text), NULL, 10);
+	return member(got.out, key);
 }
 
 static int count(const char *what)
@@ -135,8 +140,7 @@ Test(cache, what_one_drops_the_other_reads_right)
 {
 	struct live a, b;
 
-	reader_start(&a, "SHADOWMM_CACHE=4194304");
-	reader_start(&b, "SHADOWMM_CACHE=4194304");
+	readers_start(&a, &b, "SHADOWMM_CACHE=4194304");
 	all_right(&a, "r");
 	all_right(&b, "rwr");
 	for (int i = 0; i < 4; i++) {
@@ -146,11 +150,11 @@ Test(cache, what_one_drops_the_other_reads_right)
 	ask_cache("--json");
 	cr_expect_eq(count("\"pid\":"), 2, "%s", got.out);
 	cr_expect_eq(count("\"file\":"), 1, "the frames are counted once: %s", got.out);
-	cr_expect_eq(member("bound"), 4 * MIB / PAGE);
-	cr_expect_gt(member("evicted"), 8 * SIZE / PAGE / 2, "%s", got.out);
-	cr_expect_gt(member("refilled"), 8 * SIZE / PAGE / 2, "%s", got.out);
+	cr_expect_eq(number("bound"), 4 * MIB / PAGE);
+	cr_expect_gt(number("evicted"), 8 * SIZE / PAGE / 2, "%s", got.out);
+	cr_expect_gt(number("refilled"), 8 * SIZE / PAGE / 2, "%s", got.out);
 	/* Chunks of the last moment stay. */
-	cr_expect_lt(member("pages"), SIZE / PAGE, "%s", got.out);
+	cr_expect_lt(number("pages"), SIZE / PAGE, "%s", got.out);
 	cr_expect(strstr(got.out, "\"pinned\":false"), "%s", got.out);
 	cr_expect_eq(live_end(&a), 0);
 	all_right(&b, "rdr");
@@ -161,15 +165,13 @@ Test(cache, what_is_stopped_meanwhile_is_right_afterwards)
 {
 	struct live a, b;
 
-	reader_start(&a, "SHADOWMM_CACHE=0");
-	reader_start(&b, "SHADOWMM_CACHE=0");
+	readers_start(&a, &b, "SHADOWMM_CACHE=0");
 	all_right(&b, "rw");
 	cr_assert_eq(kill(b.pid, SIGSTOP), 0);
 	all_right(&a, "rrf");
 	cr_assert_eq(kill(b.pid, SIGCONT), 0);
 	all_right(&b, "rdrf");
-	cr_expect_eq(live_end(&a), 0);
-	cr_expect_eq(live_end(&b), 0);
+	readers_end(&a, &b);
 }
 
 /* --- where the kernel refuses ------------------------------------------------------ */
@@ -203,39 +205,37 @@ static void read_behind(void (*filter)(void))
 Test(cache, without_room_for_frames_pages_are_private)
 {
 	read_behind(no_room);
-	cr_expect_eq(member("pages"), 0, "%s", got.out);
-	cr_expect_gt(member("bypassed"), 2 * SIZE / PAGE - 1, "%s", got.out);
+	cr_expect_eq(number("pages"), 0, "%s", got.out);
+	cr_expect_gt(number("bypassed"), 2 * SIZE / PAGE - 1, "%s", got.out);
 }
 
 Test(cache, without_holes_there_is_no_bound)
 {
 	read_behind(no_holes);
-	cr_expect_eq(member("pages"), SIZE / PAGE, "%s", got.out);
+	cr_expect_eq(number("pages"), SIZE / PAGE, "%s", got.out);
 }
 
 Test(cache, nothing_goes_without_need)
 {
 	struct live a, b;
 
-	reader_start(&a, "SHADOWMM_CACHE=unlimited");
-	reader_start(&b, "SHADOWMM_CACHE=unlimited");
+	readers_start(&a, &b, "SHADOWMM_CACHE=unlimited");
 	all_right(&a, "r");
 	all_right(&b, "rwr");
 	ask_cache("--json");
-	cr_expect_eq(member("pages"), SIZE / PAGE, "%s", got.out);
-	cr_expect_eq(member("filled"), SIZE / PAGE, "%s", got.out);
-	cr_expect_eq(member("evicted"), 0, "%s", got.out);
+	cr_expect_eq(number("pages"), SIZE / PAGE, "%s", got.out);
+	cr_expect_eq(number("filled"), SIZE / PAGE, "%s", got.out);
+	cr_expect_eq(number("evicted"), 0, "%s", got.out);
 	ask_cache("--drop");
 	cr_expect_str_eq(got.out, "6144 pages dropped\n");
 	ask_cache("--json");
-	cr_expect_eq(member("pages"), 0, "%s", got.out);
+	cr_expect_eq(number("pages"), 0, "%s", got.out);
 	all_right(&b, "rfr");
 	all_right(&a, "rwr");
 	ask_cache("--json");
-	cr_expect_eq(member("pages"), SIZE / PAGE, "%s", got.out);
-	cr_expect_eq(member("refilled"), SIZE / PAGE, "%s", got.out);
-	cr_expect_eq(live_end(&a), 0);
-	cr_expect_eq(live_end(&b), 0);
+	cr_expect_eq(number("pages"), SIZE / PAGE, "%s", got.out);
+	cr_expect_eq(number("refilled"), SIZE / PAGE, "%s", got.out);
+	readers_end(&a, &b);
 }
 
 /* --- rmap --file ------------------------------------------------------------------- */
@@ -311,8 +311,7 @@ Test(cache, rmap_says_who_maps_a_page)
 {
 	struct live a, b;
 
-	reader_start(&a, "SHADOWMM_CACHE=unlimited");
-	reader_start(&b, "SHADOWMM_CACHE=unlimited");
+	readers_start(&a, &b, "SHADOWMM_CACHE=unlimited");
 	all_right(&a, "rw");
 	for (unsigned long page = 0; page < SIZE / PAGE; page += 173) {
 		ask_page(page);
@@ -323,8 +322,7 @@ Test(cache, rmap_says_who_maps_a_page)
 	all_right(&b, "u");
 	ask_page(5);
 	cr_expect_eq(count("\"pid\":"), 1, "%s", got.out);
-	cr_expect_eq(live_end(&a), 0);
-	cr_expect_eq(live_end(&b), 0);
+	readers_end(&a, &b);
 }
 
 Test(cache, rmap_finds_areas_of_the_kernel)
@@ -467,8 +465,7 @@ Test(cache, links_go_with_the_killed)
 {
 	struct live a, b;
 
-	reader_start(&a, "SHADOWMM_CACHE=4194304");
-	reader_start(&b, "SHADOWMM_CACHE=4194304");
+	readers_start(&a, &b, "SHADOWMM_CACHE=4194304");
 	all_right(&a, "r");
 	all_right(&b, "r");
 	cr_expect_eq(links(), 2);

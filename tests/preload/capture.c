@@ -303,6 +303,17 @@ void filter_ioctl(unsigned int command, unsigned int action)
 
 /* --- results ----------------------------------------------------------------------- */
 
+unsigned long member(const char *json, const char *key)
+{
+	char quoted[64];
+	const char *at;
+
+	snprintf(quoted, sizeof(quoted), "\"%s\":", key);
+	at = strstr(json, quoted);
+	cr_assert(at, "no %s in %s", key, json);
+	return strtoul(at + strlen(quoted), NULL, 10);
+}
+
 int count_lines(const char *text)
 {
 	int n = 0;

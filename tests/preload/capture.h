@@ -58,6 +58,8 @@ void filter_call(int nr, unsigned int action);
 /* ioctl(2) with @command does. */
 void filter_ioctl(unsigned int command, unsigned int action);
 
+/* The number behind the first "@key": of @json; fails the test if there is none. */
+unsigned long member(const char *json, const char *key);
 int count_lines(const char *text);
 /* Lines of the verify file @path; fails the test if one has differences. */
 int verify_lines(const char *path);

@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <signal.h>
+#include <time.h>
 
 void check_that(bool ok, const char *what, const char *file, int line)
 {
@@ -152,6 +153,30 @@ void in_child(const char *what, void (*fn)(void))
 	}
 	CHECK(waitpid(pid, &status, 0) == pid);
 	show_status(what, status);
+}
+
+/* --- what a process knows --------------------------------------------------------------
+ */
+
+double seconds(void)
+{
+	struct timespec t;
+
+	CHECK(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+bool library_mapped(void)
+{
+	char line[512];
+	FILE *f = fopen("/proc/self/maps", "r");
+	bool found = false;
+
+	CHECK(f);
+	while (!found && fgets(line, sizeof(line), f))
+		found = strstr(line, "libshadowmm.so");
+	fclose(f);
+	return found;
 }
 
 long resident_pages(void *p, size_t len)

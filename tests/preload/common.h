@@ -63,6 +63,12 @@ const char *touch(volatile void *p, bool write);
 void in_child(const char *what, void (*fn)(void));
 void show_status(const char *what, int status);
 
+/* The library is among the mappings of this process, by /proc/self/maps. */
+bool library_mapped(void);
+
+/* CLOCK_MONOTONIC, in seconds. */
+double seconds(void);
+
 /* Pages of [p, p + len) that mincore() says are resident; -1 with errno. */
 long resident_pages(void *p, size_t len);
 

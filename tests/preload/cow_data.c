@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #define LEN   (2 * MIB)
 #define PAGES (LEN / PAGE)

@@ -7,7 +7,6 @@
 
 #include <fcntl.h>
 #include <sched.h>
-#include <time.h>
 
 static inline bool under_library(void)
 {
@@ -40,14 +39,6 @@ static inline void obey_all(char *mem, size_t len, const char *(*obey)(int comma
 		puts(obey(byte));
 		fflush(stdout);
 	}
-}
-
-static inline double seconds(void)
-{
-	struct timespec t;
-
-	CHECK(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 /* Until the library has protected the page (pagemap's bit 57), which must not take long.

@@ -4,71 +4,25 @@
  * program has written to since msync(2). Plain, nobody is asked. With an argument that
  * is the seed of the random part.
  */
-#include "tests/preload/common.h"
+#include "tests/preload/ask.h"
 
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 
 #define PAGES 2048U /* some whole page tables */
 #define LEN   (PAGES * PAGE)
 #define RW    (PROT_READ | PROT_WRITE)
 
-static int server = -1, fd;
+static int fd;
 static char *map;	  /* PAGES of the file, in one area or several */
 static bool dirty[PAGES]; /* what we have written to */
 static volatile char sink;
 
 /* --- the library's side ------------------------------------------------------------ */
-
-static char *get_line(void)
-{
-	static char text[1 << 20];
-	size_t len = 0;
-
-	do {
-		ssize_t n = recv(server, text + len, sizeof(text) - 1 - len, 0);
-
-		CHECK(n > 0);
-		len += (size_t)n;
-	} while (text[len - 1] != '\n');
-	text[len] = '\0';
-	return text;
-}
-
-static char *ask(const char *command)
-{
-	CHECK(send(server, command, strlen(command), MSG_NOSIGNAL) ==
-	      (ssize_t)strlen(command));
-	return get_line();
-}
-
-static bool under_library(void)
-{
-	const char *preload = getenv("LD_PRELOAD");
-
-	return preload && strstr(preload, "libshadowmm");
-}
-
-static void connect_to_self(void)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-
-	if (!under_library())
-		return;
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/shadowmm/%d.sock",
-		 getenv("XDG_RUNTIME_DIR"), (int)getpid());
-	server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	/* The engine starts beside us: the socket appears when it does. */
-	while (connect(server, (struct sockaddr *)&addr, sizeof(addr)))
-		CHECK(errno == ENOENT || errno == ECONNREFUSED);
-	get_line();
-}
 
 static unsigned long number(const char *reply, const char *key, int base)
 {
@@ -86,7 +40,7 @@ static long dirty_pages(const char *p, size_t len)
 	long n = 0;
 
 	while (p < end) {
-		snprintf(command, sizeof(command), "smaps %lx\n", (unsigned long)p);
+		snprintf(command, sizeof(command), "smaps %lx", (unsigned long)p);
 		reply = ask(command);
 		if (strstr(reply, "\"dirty\":null"))
 			return -1;
@@ -98,7 +52,7 @@ static long dirty_pages(const char *p, size_t len)
 
 static void expect_pages(const char *what, const char *p, size_t len, long want)
 {
-	long n = server < 0 ? want : dirty_pages(p, len);
+	long n = can_ask() ? dirty_pages(p, len) : want;
 
 	if (n == want)
 		return;
@@ -247,7 +201,7 @@ static void synced_meanwhile(void)
 		after = __atomic_load_n(&progress, __ATOMIC_SEQ_CST);
 	} while (after < PAGES / 2);
 	CHECK(pthread_join(thread, NULL) == 0);
-	n = server < 0 ? (long)(PAGES - after) : dirty_pages(map, LEN);
+	n = can_ask() ? dirty_pages(map, LEN) : (long)(PAGES - after);
 	if (n < (long)(PAGES - after) || n > (long)(PAGES - before))
 		printf("msync() between pages %u and %u: %ld dirty\n", before, after, n);
 	sync_all();
@@ -388,16 +342,15 @@ static bool from_start(void)
 /* Whose memory is not tracked before it asks, if not from the beginning. */
 static void child(void)
 {
-	close(server);
-	connect_to_self();
+	can_ask(); /* from here on it has an engine */
 	memset(dirty, false, PAGES);
 	if (!from_start()) {
 		write_page(3);
 		expect_pages("a child's", map, LEN, -1);
 		dirty[3] = false;
 	}
-	if (server >= 0)
-		ask("smaps dirty\n");
+	if (can_ask())
+		ask("smaps dirty");
 	expect("a child's, tracked");
 	write_page(4);
 	expect("a child's, written to");
@@ -506,11 +459,10 @@ int main(int argc, char **argv)
 	fd = open("dirty_pages.file", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	CHECK(fd >= 0 && ftruncate(fd, LEN) == 0);
 	map = map_file();
-	connect_to_self();
-	if (server >= 0 && !from_start()) {
+	if (can_ask() && !from_start()) {
 		map[0] = map[PAGE] = 1; /* before it began */
 		expect_pages("before", map, LEN, -1);
-		CHECK(strstr(ask("smaps dirty\n"), "\"dirty\":0"));
+		CHECK(strstr(ask("smaps dirty"), "\"dirty\":0"));
 	}
 	by_instructions();
 	by_calls();

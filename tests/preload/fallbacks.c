@@ -427,13 +427,7 @@ Test(fallbacks, disabled)
 
 static unsigned long counter(const char *name)
 {
-	char quoted[64];
-	const char *at;
-
-	snprintf(quoted, sizeof(quoted), "\"%s\":", name);
-	at = strstr(under.out, quoted);
-	cr_assert(at, "no %s in %s", name, under.out);
-	return strtoul(at + strlen(quoted), NULL, 10);
+	return member(under.out, name);
 }
 
 /* A file of 24 MiB that the kernel did not have in its cache has been read once, in

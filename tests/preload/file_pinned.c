@@ -6,11 +6,10 @@
  * mapping shows.
  */
 #include "tests/preload/ask.h"
+#include "tests/preload/ring.h"
 
 #include <fcntl.h>
-#include <linux/io_uring.h>
 #include <stdint.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 
 enum {
@@ -23,77 +22,30 @@ enum {
 static char path[64];
 static int other; /* a memfd, read from and written to */
 
-static struct {
-	int fd;
-	char *sq, *cq;
-	struct io_uring_sqe *sqes;
-	struct io_uring_params p;
-} ring;
-
-/* False: refused, and why has been said. */
-static bool ring_open(void)
-{
-	struct io_uring_params *p = &ring.p;
-	const int prot = PROT_READ | PROT_WRITE;
-
-	*p = (struct io_uring_params){ 0 };
-	ring.fd = (int)syscall(__NR_io_uring_setup, 4, p);
-	if (ring.fd < 0) {
-		printf("skipped: io_uring_setup: %s\n", strerror(errno));
-		return false;
-	}
-	/* Each of them is smaller than a page. */
-	ring.sq = mmap(NULL, PAGE, prot, MAP_SHARED, ring.fd, IORING_OFF_SQ_RING);
-	ring.cq = mmap(NULL, PAGE, prot, MAP_SHARED, ring.fd, IORING_OFF_CQ_RING);
-	ring.sqes = mmap(NULL, PAGE, prot, MAP_SHARED, ring.fd, IORING_OFF_SQES);
-	CHECK(ring.sq != MAP_FAILED && ring.cq != MAP_FAILED && ring.sqes != MAP_FAILED);
-	return true;
-}
-
-static uint32_t *at(char *base, uint32_t offset)
-{
-	return (uint32_t *)(base + offset);
-}
-
 static int submit(uint8_t op, char *buf, int index)
 {
-	uint32_t tail = *at(ring.sq, ring.p.sq_off.tail);
-	uint32_t slot = tail & *at(ring.sq, ring.p.sq_off.ring_mask);
-	uint32_t head = *at(ring.cq, ring.p.cq_off.head);
-	struct io_uring_cqe *cqe;
+	const struct io_uring_sqe sqe = { .opcode = op,
+					  .fd = other,
+					  .addr = (uintptr_t)buf,
+					  .len = BLOCK,
+					  .off = 0,
+					  .buf_index = (uint16_t)index };
 
-	ring.sqes[slot] = (struct io_uring_sqe){ .opcode = op,
-						 .fd = other,
-						 .addr = (uintptr_t)buf,
-						 .len = BLOCK,
-						 .off = 0,
-						 .buf_index = (uint16_t)index };
-	at(ring.sq, ring.p.sq_off.array)[slot] = slot;
-	__atomic_store_n(at(ring.sq, ring.p.sq_off.tail), tail + 1, __ATOMIC_RELEASE);
-	CHECK(syscall(__NR_io_uring_enter, ring.fd, 1, 1, IORING_ENTER_GETEVENTS, NULL,
-		      0) == 1);
-	CHECK(__atomic_load_n(at(ring.cq, ring.p.cq_off.tail), __ATOMIC_ACQUIRE) ==
-	      head + 1);
-	cqe = (struct io_uring_cqe *)(ring.cq + ring.p.cq_off.cqes) +
-	      (head & *at(ring.cq, ring.p.cq_off.ring_mask));
-	__atomic_store_n(at(ring.cq, ring.p.cq_off.head), head + 1, __ATOMIC_RELEASE);
-	return cqe->res;
+	return ring_do(&sqe);
 }
 
 /* --- the ways to register ---------------------------------------------------------- */
 
 static long by_array(struct iovec *iov)
 {
-	return syscall(__NR_io_uring_register, ring.fd, IORING_REGISTER_BUFFERS, iov,
-		       BUFFERS);
+	return ring_register(IORING_REGISTER_BUFFERS, iov, BUFFERS);
 }
 
 static long by_struct(struct iovec *iov)
 {
 	struct io_uring_rsrc_register reg = { .nr = BUFFERS, .data = (uintptr_t)iov };
 
-	return syscall(__NR_io_uring_register, ring.fd, IORING_REGISTER_BUFFERS2, &reg,
-		       sizeof(reg));
+	return ring_register(IORING_REGISTER_BUFFERS2, &reg, sizeof(reg));
 }
 
 /* Places are registered first, with nothing in them. */
@@ -104,8 +56,7 @@ static long by_update(struct iovec *iov)
 
 	if (by_struct(none))
 		return -1;
-	return syscall(__NR_io_uring_register, ring.fd, IORING_REGISTER_BUFFERS_UPDATE,
-		       &update, sizeof(update));
+	return ring_register(IORING_REGISTER_BUFFERS_UPDATE, &update, sizeof(update));
 }
 
 /* --- a buffer ---------------------------------------------------------------------- */
@@ -169,7 +120,7 @@ static void registered(const char *what, long (*way)(struct iovec *iov))
 	long ret;
 	int fd;
 
-	if (!ring_open())
+	if (!ring_open(4))
 		return;
 	memset(p + 11 * PAGE, 'x', 10);
 	ret = way(iov);
@@ -180,8 +131,7 @@ static void registered(const char *what, long (*way)(struct iovec *iov))
 		exchange(what, iov[i].iov_base, i);
 	CHECK(matches(p, 10 * PAGE, 1));
 	check_verified();
-	CHECK(munmap(ring.sq, PAGE) == 0 && munmap(ring.cq, PAGE) == 0);
-	CHECK(munmap(ring.sqes, PAGE) == 0 && close(ring.fd) == 0);
+	ring_close();
 	CHECK(munmap(p, LEN) == 0);
 }
 

@@ -78,13 +78,7 @@ static void look(const struct live *l)
 
 static long number(const char *name)
 {
-	char key[64];
-	const char *at;
-
-	snprintf(key, sizeof(key), "\"%s\":", name);
-	at = strstr(got.out, key);
-	cr_assert(at, "no %s in %s", key, got.out);
-	return strtol(at + strlen(key), NULL, 10);
+	return (long)member(got.out, name);
 }
 
 static bool says(const char *text)

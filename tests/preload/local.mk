@@ -4,7 +4,8 @@ PRELOAD_LINK = tests/preload/libcommon.la -lpthread -ldl
 
 check_LTLIBRARIES += tests/preload/libcommon.la
 tests_preload_libcommon_la_SOURCES = tests/preload/common.c tests/preload/common.h \
-	tests/preload/ask.c tests/preload/ask.h
+	tests/preload/ask.c tests/preload/ask.h tests/preload/ring.c \
+	tests/preload/ring.h
 
 if HAVE_CRITERION
 check_PROGRAMS += tests/preload/all_flags

@@ -350,18 +350,6 @@ static void ask_shared(void)
 	cr_assert_eq(got.status, 0, "%s", got.err);
 }
 
-/* The first member @key behind @from. */
-static unsigned long member(const char *from, const char *key)
-{
-	char text[32];
-	const char *at;
-
-	snprintf(text, sizeof(text), "\"%s\":", key);
-	at = strstr(from, text);
-	cr_assert(at, "no %s in %s", text, from);
-	return strtoul(at + strlen(text), NULL, 10);
-}
-
 /* Of the areas without a name, which begin at @at and end before @end. */
 static unsigned long once_of_unnamed(const char *at, const char *end)
 {

@@ -28,19 +28,6 @@ static int give_up(const char *why)
 	return 0;
 }
 
-static bool preloaded(void)
-{
-	char line[512];
-	FILE *f = fopen("/proc/self/maps", "r");
-	bool found = false;
-
-	CHECK(f);
-	while (!found && fgets(line, sizeof(line), f))
-		found = strstr(line, "libshadowmm.so");
-	fclose(f);
-	return found;
-}
-
 static bool mount_small(void)
 {
 	char command[256];
@@ -103,7 +90,7 @@ int main(void)
 	if (!mount_small())
 		return give_up("no file system in a file");
 	CHECK(!chdir(dir));
-	if (preloaded())
+	if (library_mapped())
 		use();
 	else
 		puts("msync: No space left on device\nfsync: No space left on device\n"

@@ -588,19 +588,6 @@ static void run_sequence(void)
 	WANT(!close(fd) && !unlink(path));
 }
 
-static bool preloaded(void)
-{
-	char line[512];
-	FILE *f = fopen("/proc/self/maps", "r");
-	bool found = false;
-
-	CHECK(f);
-	while (!found && fgets(line, sizeof(line), f))
-		found = strstr(line, "libshadowmm.so");
-	fclose(f);
-	return found;
-}
-
 int main(int argc, char **argv)
 {
 	uint64_t n = argc > 1 ? strtoull(argv[1], NULL, 10) : SEQUENCES;
@@ -614,6 +601,6 @@ int main(int argc, char **argv)
 	printf("seed %lu\n", (unsigned long)first);
 	for (seed = first; seed < first + n; seed++)
 		run_sequence();
-	CHECK(ours || !preloaded() || !policy || !strstr(policy, "shared-file=own"));
+	CHECK(ours || !library_mapped() || !policy || !strstr(policy, "shared-file=own"));
 	return 0;
 }

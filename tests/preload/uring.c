@@ -5,8 +5,8 @@
  * and by a worker of the kernel's. Parent and child see the bytes that are theirs.
  */
 #include "tests/preload/cow_wait.h"
+#include "tests/preload/ring.h"
 
-#include <linux/io_uring.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -15,66 +15,20 @@
 #define BLOCK	(16 * PAGE)
 #define BLOCKS	8
 
-static struct {
-	int fd;
-	char *sq, *cq;
-	struct io_uring_sqe *sqes;
-	struct io_uring_params p;
-} ring;
-
 static int file; /* BLOCKS of 'A' + n */
-
-/* False: refused, and why has been said. */
-static bool ring_open(void)
-{
-	struct io_uring_params *p = &ring.p;
-	const int prot = PROT_READ | PROT_WRITE;
-
-	ring.fd = (int)syscall(__NR_io_uring_setup, ENTRIES, p);
-	if (ring.fd < 0) {
-		printf("skipped: io_uring_setup: %s\n", strerror(errno));
-		return false;
-	}
-	ring.sq = mmap(NULL, p->sq_off.array + p->sq_entries * sizeof(uint32_t), prot,
-		       MAP_SHARED | MAP_POPULATE, ring.fd, IORING_OFF_SQ_RING);
-	ring.cq = mmap(NULL, p->cq_off.cqes + p->cq_entries * sizeof(struct io_uring_cqe),
-		       prot, MAP_SHARED | MAP_POPULATE, ring.fd, IORING_OFF_CQ_RING);
-	ring.sqes = mmap(NULL, p->sq_entries * sizeof(*ring.sqes), prot,
-			 MAP_SHARED | MAP_POPULATE, ring.fd, IORING_OFF_SQES);
-	CHECK(ring.sq != MAP_FAILED && ring.cq != MAP_FAILED && ring.sqes != MAP_FAILED);
-	return true;
-}
-
-static uint32_t *at(char *base, uint32_t offset)
-{
-	return (uint32_t *)(base + offset);
-}
 
 /* One operation on BLOCK bytes of the file at block @n; its result. */
 static int submit(uint8_t op, uint8_t flags, char *buf, int n)
 {
-	uint32_t tail = *at(ring.sq, ring.p.sq_off.tail);
-	uint32_t slot = tail & *at(ring.sq, ring.p.sq_off.ring_mask);
-	uint32_t head = *at(ring.cq, ring.p.cq_off.head);
-	struct io_uring_cqe *cqe;
+	const struct io_uring_sqe sqe = { .opcode = op,
+					  .flags = flags,
+					  .fd = file,
+					  .addr = (uintptr_t)buf,
+					  .len = BLOCK,
+					  .off = (unsigned long)n * BLOCK,
+					  .buf_index = 0 };
 
-	ring.sqes[slot] = (struct io_uring_sqe){ .opcode = op,
-						 .flags = flags,
-						 .fd = file,
-						 .addr = (uintptr_t)buf,
-						 .len = BLOCK,
-						 .off = (unsigned long)n * BLOCK,
-						 .buf_index = 0 };
-	at(ring.sq, ring.p.sq_off.array)[slot] = slot;
-	__atomic_store_n(at(ring.sq, ring.p.sq_off.tail), tail + 1, __ATOMIC_RELEASE);
-	CHECK(syscall(__NR_io_uring_enter, ring.fd, 1, 1, IORING_ENTER_GETEVENTS, NULL,
-		      0) == 1);
-	CHECK(__atomic_load_n(at(ring.cq, ring.p.cq_off.tail), __ATOMIC_ACQUIRE) ==
-	      head + 1);
-	cqe = (struct io_uring_cqe *)(ring.cq + ring.p.cq_off.cqes) +
-	      (head & *at(ring.cq, ring.p.cq_off.ring_mask));
-	__atomic_store_n(at(ring.cq, ring.p.cq_off.head), head + 1, __ATOMIC_RELEASE);
-	return cqe->res;
+	return ring_do(&sqe);
 }
 
 static bool all(const char *p, char byte)
@@ -171,11 +125,11 @@ int main(void)
 	char *mem = anon(4 * MIB), *fixed = mem + 3 * MIB;
 	struct iovec iov = { fixed, BLOCK };
 
-	if (!ring_open())
+	if (!ring_open(ENTRIES))
 		return 0;
 	make_file();
 	/* Before anybody has touched them: the kernel does, and pins them. */
-	if (syscall(__NR_io_uring_register, ring.fd, IORING_REGISTER_BUFFERS, &iov, 1)) {
+	if (ring_register(IORING_REGISTER_BUFFERS, &iov, 1)) {
 		printf("skipped: registering buffers: %s\n", strerror(errno));
 		return 0;
 	}
