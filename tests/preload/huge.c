@@ -124,8 +124,11 @@ Test(huge, come_where_they_are_asked_for)
 	struct live l;
 
 	need_huge_pages();
+	/* All of them beforehand: whether it is refilled in time is chance. */
+	setenv("SHADOWMM_POOL", "67108864", 1);
 	start(&l, NULL, "SHADOWMM_POOL_PAGES=huge");
 	live_command(&l, 'a', "advised");
+	look_for(&l, "\"huge_ready\":67108864}");
 	live_command(&l, 't', "touched");
 	cr_expect(ask(&l, 'h') >= KIB);
 	cr_expect_eq(ask(&l, 's'), NR * 512);
