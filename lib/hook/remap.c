@@ -161,6 +161,34 @@ static long move_parts(unsigned long start, unsigned long end, unsigned long las
 	return IS_ERR_VALUE(ret) ? ret : (long)to;
 }
 
+/* The last part of [start, end) once what is behind it has gone; 0: it has not. */
+static unsigned long cut_parts(unsigned long start, unsigned long end,
+			       unsigned long limit)
+{
+	if (!model_prepare(end, limit - end) || sys_munmap(end, limit - end))
+		return 0;
+	mm_munmap(&smm.mm, end, limit - end);
+	engine_wait_range(end, limit);
+	return max(start, find_vma(&smm.mm, end - 1)->vm_start);
+}
+
+/* Anywhere, if it cannot grow where it is. */
+static long grow_parts(const unsigned long *a, unsigned long start, unsigned long end,
+		       unsigned long last, unsigned long grow)
+{
+	unsigned long len = end - last;
+	long ret = remap_part(last, len, len + grow, 0, 0);
+
+	if (!IS_ERR_VALUE(ret))
+		return (long)start;
+	if (ret != -ENOMEM || !(a[3] & MREMAP_MAYMOVE))
+		return ret;
+	ret = sys_mmap(0, end - start + grow, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return IS_ERR_VALUE(ret) ? ret
+				 : move_parts(start, end, last, grow, (unsigned long)ret);
+}
+
 /*
  * After -EFAULT: what the kernel would have done with one area. It grows at its end,
  * where the last part is, or all of it moves. Not in one step, which another thread may
@@ -169,29 +197,22 @@ static long move_parts(unsigned long start, unsigned long end, unsigned long las
 static long mremap_parts(const unsigned long *a)
 {
 	unsigned long start = a[0], len = PAGE_ALIGN(a[1]), new_len = PAGE_ALIGN(a[2]);
-	unsigned long end = start + len, grow = new_len - len, last, to = a[4];
-	long ret = -ENOMEM;
+	unsigned long end = start + len, last, to = a[4];
 
-	if (start & ~PAGE_MASK || new_len < len || a[3] & MREMAP_DONTUNMAP)
+	if (start & ~PAGE_MASK || !new_len || a[3] & MREMAP_DONTUNMAP ||
+	    (new_len < len && !(a[3] & MREMAP_FIXED)))
 		return -EFAULT;
 	last = last_part(start, end);
 	if (!last)
 		return -EFAULT;
-	if (!(a[3] & MREMAP_FIXED)) {
-		ret = remap_part(last, end - last, end - last + grow, 0, 0);
-		if (!IS_ERR_VALUE(ret))
-			return (long)start;
-		if (ret != -ENOMEM || !(a[3] & MREMAP_MAYMOVE))
-			return ret;
-		ret = sys_mmap(0, new_len, PROT_NONE,
-			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		if (IS_ERR_VALUE(ret))
-			return ret;
-		to = (unsigned long)ret;
-	} else if (to < end && start < to + new_len) {
+	if (!(a[3] & MREMAP_FIXED))
+		return grow_parts(a, start, end, last, new_len - len);
+	if (to < end && start < to + new_len)
 		return -EINVAL;
-	}
-	return move_parts(start, end, last, grow, to);
+	if (new_len >= len)
+		return move_parts(start, end, last, new_len - len, to);
+	last = cut_parts(start, start + new_len, end);
+	return last ? move_parts(start, start + new_len, last, 0, to) : -ENOMEM;
 }
 
 static void mremap_tracked(const unsigned long *a, unsigned long addr)

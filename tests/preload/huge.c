@@ -132,11 +132,11 @@ Test(huge, come_where_they_are_asked_for)
 	live_command(&l, 't', "touched");
 	cr_expect(ask(&l, 'h') >= KIB);
 	cr_expect_eq(ask(&l, 's'), NR * 512);
-	look(&l);
+	/* Who faulted goes on before it is counted. */
+	look_for(&l, "\"huge_moved\":32,");
+	look_for(&l, "\"pages_zeroed\":16384,");
 	cr_expect(says("\"kind\":\"huge\",\"choice\":\"huge\",\"why\":\"as asked\""));
-	cr_expect_eq(number("huge_moved"), NR);
 	cr_expect_eq(number("huge_tables"), 0);
-	cr_expect_eq(number("pages_zeroed"), NR * 512);
 	cr_expect(number("faults") <= NR);
 	live_command(&l, 'w', "written");
 	cr_expect(live_end(&l) == 0);
@@ -152,8 +152,7 @@ Test(huge, filled_at_once)
 	live_command(&l, 'a', "advised");
 	look_for(&l, "\"huge_ready\":67108864}");
 	live_command(&l, 't', "touched");
-	look(&l);
-	cr_expect_eq(number("huge_moved"), NR);
+	look_for(&l, "\"huge_moved\":32,");
 	cr_expect_eq(number("huge_missed"), 0);
 	cr_expect(live_end(&l) == 0);
 }
