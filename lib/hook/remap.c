@@ -223,14 +223,27 @@ static void mremap_refused(const unsigned long *a, long err, bool in_parts)
 	model_resync();
 }
 
+/* What it shows of the file afterwards must not be ours in another place: a second
+ * mapping (no old length), or pages behind a part of the first. */
+static void more_of_file(const unsigned long *a)
+{
+	const struct vm_area_struct *vma = find_vma(&smm.mm, a[0]);
+
+	if (a[2] > a[1] && vma && vma->vm_start <= a[0] && vma->vm_file &&
+	    vma->vm_flags & VM_SHARED)
+		shared_back_file(vma->vm_file);
+}
+
 long hook_mremap(unsigned long *a)
 {
 	bool model = mmap_write_lock(0, ~0UL), released = false, in_parts, held;
 	unsigned long end = a[0] + max(PAGE_ALIGN(a[1]), PAGE_SIZE);
 	long ret;
 
-	if (model)
+	if (model) {
 		file_back(a[0], end);
+		more_of_file(a);
+	}
 	held = model && a[1] && track_hold(a[0], end);
 	if (model && a[3] & MREMAP_FIXED)
 		shared_back(a[4], a[4] + PAGE_ALIGN(a[2]));
