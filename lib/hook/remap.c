@@ -146,13 +146,16 @@ static long remap_part(unsigned long old, unsigned long old_len, unsigned long l
 
 /* The last part, at @last, to where it has room to grow; then what precedes it. */
 static long move_parts(unsigned long start, unsigned long end, unsigned long last,
-		       unsigned long grow, unsigned long to)
+		       unsigned long grow, unsigned long to, bool placed)
 {
 	const unsigned long flags = MREMAP_MAYMOVE | MREMAP_FIXED;
 	const struct vm_area_struct *vma;
 	unsigned long len = end - last;
 	long ret = remap_part(last, len, len + grow, flags, to + (last - start));
 
+	/* Nothing has moved: a place that was found for it is nobody's again. */
+	if (IS_ERR_VALUE(ret) && placed)
+		sys_munmap(to, end - start + grow);
 	for (unsigned long at = start; !IS_ERR_VALUE(ret) && at < last; at += len) {
 		vma = find_vma(&smm.mm, at);
 		len = min(vma->vm_end, last) - at;
@@ -191,7 +194,7 @@ static long mremap_parts(const unsigned long *a)
 	} else if (to < end && start < to + new_len) {
 		return -EINVAL;
 	}
-	return move_parts(start, end, last, grow, to);
+	return move_parts(start, end, last, grow, to, !(a[3] & MREMAP_FIXED));
 }
 
 static void mremap_tracked(const unsigned long *a, unsigned long addr)
