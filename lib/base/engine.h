@@ -181,7 +181,7 @@ struct engine {
 	int ctl_pid;   /* kernel, at clone; 0 none */
 	int fault_pid; /* kernel, at clone; 0 none */
 	int parent_fault; /* of a fork child: fault_pid of its parent's; hook */
-	int service_tid;
+	int service_tid;  /* kernel, at clone: whoever needs it comes later */
 	/* No engine until the process has grown; hooks. Read and, @said, written by
 	 * engines of its children (ctl/control.c). */
 	bool asleep;

@@ -4,10 +4,12 @@
 #define SHADOWMM_BASE_READER_H
 
 #include "lib/base/compiler.h"
+#include "lib/base/page_cache.h"
 
 struct address_space;
 
 #define READER_SLOTS 4 /* of a chunk each (lib/base/page_cache.h) */
+#define READER_BYTES (READER_SLOTS * PAGE_CACHE_CHUNK << PAGE_SHIFT)
 
 /*
  *	      fault task		 smm-read
@@ -42,6 +44,7 @@ struct reader {
 	u32 bell; /* futex: 1 if something may have been asked for */
 	u32 number;
 	unsigned long buffers; /* one of a chunk for each slot; 0: read by smaller ones */
+	u32 trimming; /* the reader is giving their memory back: they are to stay */
 	struct reader_slot slot[READER_SLOTS];
 };
 

@@ -383,12 +383,12 @@ void fault_process(void *arg)
 	tid = arm_signal();
 	if (!tid)
 		tid = sys_clone_task(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
-					     CLONE_THREAD | CLONE_SYSVSEM,
-				     e->stack_service + sizeof(e->stack_service), NULL,
-				     NULL, service_task, e);
+					     CLONE_THREAD | CLONE_SYSVSEM |
+					     CLONE_PARENT_SETTID,
+				     e->stack_service + sizeof(e->stack_service),
+				     &e->service_tid, NULL, service_task, e);
 	if (tid < 0)
 		sys_exit_group(1); /* smm-ctl sees it and goes on without us */
-	WRITE_ONCE(e->service_tid, (int)tid);
 	team_start(&team);
 	fault_loop(&team.task[0]);
 }

@@ -182,6 +182,8 @@ static long convert(struct engine *e, const struct file_name *name, unsigned lon
 	unsigned long pgoff;
 	long ret;
 
+	if (m && !vma)
+		mapping_end(e, m);
 	if (!m || !vma)
 		return -EPERM;
 	pgoff = vma->vm_pgoff + ((start - vma->vm_start) >> PAGE_SHIFT);

@@ -28,6 +28,12 @@ static struct fill_buffer {
 } buffers[BUFFERS] __attribute__((aligned(4096)));
 static u32 busy[BUFFERS];
 
+void fill_forget(void)
+{
+	for (unsigned int i = 0; i < BUFFERS; i++)
+		__atomic_store_n(&busy[i], 0, __ATOMIC_RELEASE);
+}
+
 char *fill_buffer_get(void)
 {
 	for (unsigned int i = 0;; i = (i + 1) % BUFFERS)

@@ -70,6 +70,8 @@ bool pages_by_direct(const struct address_space *m, unsigned long page, unsigned
  * has until it is given back. */
 char *fill_buffer_get(void);
 void fill_buffer_put(char *buffer);
+/* In a fork child buffers may be taken by tasks of its parent. Before anybody fills. */
+void fill_forget(void);
 
 /* --- reader.c ---------------------------------------------------------------------- */
 
@@ -77,7 +79,9 @@ void fill_buffer_put(char *buffer);
 void reader_open(struct engine *e, struct address_space *m);
 /* It reads nothing of @m any more, nor copies what it has read. mmap_lock is held. */
 void reader_forget(struct engine *e, struct address_space *m);
-/* There is no file of ours left. mmap_lock is held. */
+/* There is no file of ours left: nor buffers, unless the kernel may still be about to
+ * write to them; they are for the next file then, or end with the engine. mmap_lock is
+ * held. */
 void reader_end(struct engine *e);
 /* [page, page + n) will be wanted soon. A fault task; no lock. */
 void reader_ahead(struct engine *e, struct address_space *m, unsigned long page,

@@ -10,7 +10,7 @@
 #include <linux/signal.h>
 
 #include "lib/fault/fault.h"
-#include "lib/fault/filemap.h"
+#include "lib/fault/fill.h"
 #include "lib/fault/shared.h"
 #include "lib/mm/mm.h"
 #include "lib/sys/clone.h"
@@ -111,6 +111,7 @@ long lease_task_start(struct engine *e)
 	if (e->files.lease_tid)
 		return 0;
 	evict_start(e);
+	fill_forget();
 	shared_wake_forget();
 	/* The task never lets the signal through: it would be lost in the handler. */
 	sys_rt_sigprocmask(SMM_SIG_SETMASK, &all, &old);

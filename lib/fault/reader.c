@@ -167,7 +167,19 @@ static void finish_some(struct reading *t)
 
 #define IDLE_SECONDS 1
 
-/* The buffers are not kept for one who has read what he wanted. */
+/* The buffers are not kept for one who has read what he wanted. Pairs with reader_end():
+ * either it waits, or there are none; the place may soon be the program's. */
+static void trim_buffers(struct reader *r)
+{
+	unsigned long at;
+
+	__atomic_store_n(&r->trimming, 1, __ATOMIC_SEQ_CST);
+	at = __atomic_load_n(&r->buffers, __ATOMIC_SEQ_CST);
+	if (at)
+		sys_madvise(at, READER_BYTES, MADV_DONTNEED);
+	__atomic_store_n(&r->trimming, 0, __ATOMIC_SEQ_CST);
+}
+
 static void sleep_until_rung(const struct reading *t)
 {
 	const struct timespec idle = { IDLE_SECONDS, 0 };
@@ -175,8 +187,7 @@ static void sleep_until_rung(const struct reading *t)
 
 	if (sys_futex(bell, FUTEX_WAIT_PRIVATE, 0, &idle) != -ETIMEDOUT)
 		return;
-	if (t->r->buffers)
-		sys_madvise(t->r->buffers, READER_SLOTS * CHUNK_BYTES, MADV_DONTNEED);
+	trim_buffers(t->r);
 	sys_futex(bell, FUTEX_WAIT_PRIVATE, 0, NULL);
 }
 
@@ -318,7 +329,7 @@ static void start_task(struct engine *e)
  */
 static void map_buffers(struct engine *e)
 {
-	const size_t size = READER_SLOTS * CHUNK_BYTES;
+	const size_t size = READER_BYTES;
 	unsigned long at = aligned_place(size);
 
 	if (!at || map_ours(e, -1, at, size))
@@ -393,8 +404,26 @@ void reader_forget(struct engine *e, struct address_space *m)
 	}
 }
 
+/* A read that nobody waits for any more may not have found its pages yet. */
+static bool is_in_flight(const struct reader *r)
+{
+	bool any = false;
+
+	for (int i = 0; i < READER_SLOTS; i++)
+		any |= __atomic_load_n(&r->slot[i].state, __ATOMIC_SEQ_CST) ==
+		       SLOT_DROPPED;
+	return any;
+}
+
 void reader_end(struct engine *e)
 {
-	unmap_ours(e, e->files.reader.buffers, READER_SLOTS * CHUNK_BYTES);
-	WRITE_ONCE(e->files.reader.buffers, 0);
+	struct reader *r = &e->files.reader;
+	unsigned long at = r->buffers;
+
+	if (!at || is_in_flight(r))
+		return;
+	__atomic_store_n(&r->buffers, 0, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&r->trimming, __ATOMIC_SEQ_CST))
+		sys_sched_yield();
+	unmap_ours(e, at, READER_BYTES);
 }

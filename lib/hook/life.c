@@ -147,6 +147,16 @@ static bool engine_ready(struct engine *e)
 	return state == ENGINE_READY;
 }
 
+/* Those that a read which nobody waited for was on its way to: reader_end(). */
+static void reader_unmap(void)
+{
+	unsigned long at = smm.engine.files.reader.buffers;
+
+	smm.engine.files.reader.buffers = 0;
+	if (at && model_prepare(at, READER_BYTES) && !sys_munmap(at, READER_BYTES))
+		mm_munmap(&smm.mm, at, READER_BYTES);
+}
+
 void engine_stop(void)
 {
 	struct engine *e = &smm.engine;
@@ -183,6 +193,7 @@ void engine_stop(void)
 	if (model_prepare(0, ~0UL))
 		mm_set_uffd(&smm.mm, 0, ~0UL & PAGE_MASK, false);
 	track_forget();
+	reader_unmap();
 	pool_unmap();
 }
 

@@ -146,13 +146,16 @@ static long remap_part(unsigned long old, unsigned long old_len, unsigned long l
 
 /* The last part, at @last, to where it has room to grow; then what precedes it. */
 static long move_parts(unsigned long start, unsigned long end, unsigned long last,
-		       unsigned long grow, unsigned long to)
+		       unsigned long grow, unsigned long to, bool placed)
 {
 	const unsigned long flags = MREMAP_MAYMOVE | MREMAP_FIXED;
 	const struct vm_area_struct *vma;
 	unsigned long len = end - last;
 	long ret = remap_part(last, len, len + grow, flags, to + (last - start));
 
+	/* Nothing has moved: a place that was found for it is nobody's again. */
+	if (IS_ERR_VALUE(ret) && placed)
+		sys_munmap(to, end - start + grow);
 	for (unsigned long at = start; !IS_ERR_VALUE(ret) && at < last; at += len) {
 		vma = find_vma(&smm.mm, at);
 		len = min(vma->vm_end, last) - at;
@@ -185,8 +188,9 @@ static long grow_parts(const unsigned long *a, unsigned long start, unsigned lon
 		return ret;
 	ret = sys_mmap(0, end - start + grow, PROT_NONE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return IS_ERR_VALUE(ret) ? ret
-				 : move_parts(start, end, last, grow, (unsigned long)ret);
+	return IS_ERR_VALUE(ret)
+		       ? ret
+		       : move_parts(start, end, last, grow, (unsigned long)ret, true);
 }
 
 /*
@@ -210,9 +214,9 @@ static long mremap_parts(const unsigned long *a)
 	if (to < end && start < to + new_len)
 		return -EINVAL;
 	if (new_len >= len)
-		return move_parts(start, end, last, new_len - len, to);
+		return move_parts(start, end, last, new_len - len, to, false);
 	last = cut_parts(start, start + new_len, end);
-	return last ? move_parts(start, start + new_len, last, 0, to) : -ENOMEM;
+	return last ? move_parts(start, start + new_len, last, 0, to, false) : -ENOMEM;
 }
 
 static void mremap_tracked(const unsigned long *a, unsigned long addr)
@@ -244,14 +248,27 @@ static void mremap_refused(const unsigned long *a, long err, bool in_parts)
 	model_resync();
 }
 
+/* What it shows of the file afterwards must not be ours in another place: a second
+ * mapping (no old length), or pages behind a part of the first. */
+static void more_of_file(const unsigned long *a)
+{
+	const struct vm_area_struct *vma = find_vma(&smm.mm, a[0]);
+
+	if (a[2] > a[1] && vma && vma->vm_start <= a[0] && vma->vm_file &&
+	    vma->vm_flags & VM_SHARED)
+		shared_back_file(vma->vm_file);
+}
+
 long hook_mremap(unsigned long *a)
 {
 	bool model = mmap_write_lock(0, ~0UL), released = false, in_parts, held;
 	unsigned long end = a[0] + max(PAGE_ALIGN(a[1]), PAGE_SIZE);
 	long ret;
 
-	if (model)
+	if (model) {
 		file_back(a[0], end);
+		more_of_file(a);
+	}
 	held = model && a[1] && track_hold(a[0], end);
 	if (model && a[3] & MREMAP_FIXED)
 		shared_back(a[4], a[4] + PAGE_ALIGN(a[2]));

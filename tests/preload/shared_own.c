@@ -335,6 +335,25 @@ static void op_move(void)
 	s->pages = pages;
 }
 
+/* A second mapping, from a page of the first on (no old length), perhaps longer. */
+static void op_double(void)
+{
+	struct slot *s = a_slot(), *t = &slots[pick(SLOTS)];
+	size_t from = s ? pick(s->pages) : 0, pages = 1 + pick(PAGES_MAX / 2);
+
+	if (!s || s == t || !s->shared)
+		return;
+	if (t->p)
+		unmap(t);
+	note("mremap 0 to %zu, from page %zu", pages, from);
+	*t = *s;
+	t->first += from;
+	t->pages = pages;
+	t->p = mremap(s->p + from * PAGE, 0, pages * PAGE, MREMAP_MAYMOVE);
+	WANT(t->p != MAP_FAILED);
+	check_slot(t);
+}
+
 static void op_over(void)
 {
 	struct slot *s = a_slot();
@@ -541,10 +560,11 @@ static void (*const in_children[])(void) = {
 static const size_t nr_in_children = sizeof(in_children) / sizeof(*in_children);
 
 static void (*const operations[])(void) = {
-	op_write, op_write, op_write,  op_write,  op_scatter,  op_scatter, op_check,
-	op_sync,  op_fsync, op_read,   op_fork,	  op_kill,     op_map,	   op_map,
-	op_map,	  op_check, op_beyond, op_unmap,  op_protect,  op_advise,  op_move,
-	op_over,  op_lock,  op_send,   op_pwrite, op_truncate, op_reopen,  op_read_again,
+	op_write,   op_write,	 op_write,  op_write,	   op_scatter, op_scatter,
+	op_check,   op_sync,	 op_fsync,  op_read,	   op_fork,    op_kill,
+	op_map,	    op_map,	 op_map,    op_check,	   op_beyond,  op_unmap,
+	op_protect, op_advise,	 op_move,   op_over,	   op_lock,    op_send,
+	op_pwrite,  op_truncate, op_reopen, op_read_again, op_double,  op_double,
 };
 
 enum {
@@ -562,10 +582,9 @@ static void do_operation(bool calm)
 	operations[pick(all)]();
 }
 
-static void run_sequence(void)
+static void begin(void)
 {
 	char name[] = "shared_own_XXXXXX";
-	bool calm;
 
 	memset(history, 0, sizeof(history));
 	state = seed;
@@ -576,16 +595,48 @@ static void run_sequence(void)
 	memset(model, 0, sizeof(*model));
 	WANT(!ftruncate(fd, (off_t)(20 * PAGE + pick(100 * PAGE))));
 	new_size((size_t)lseek(fd, 0, SEEK_END));
-	calm = pick(2);
-	for (op = 0; op < OPERATIONS; op++)
-		do_operation(calm);
-	op = OPERATIONS;
-	op_check();
+}
+
+static void end(void)
+{
 	for (int i = 0; i < SLOTS; i++)
 		if (slots[i].p)
 			unmap(&slots[i]);
 	read_all(fd, "wrong byte in the end");
 	WANT(!close(fd) && !unlink(path));
+}
+
+static void run_sequence(void)
+{
+	bool calm;
+
+	begin();
+	calm = pick(2);
+	for (op = 0; op < OPERATIONS; op++)
+		do_operation(calm);
+	op = OPERATIONS;
+	op_check();
+	end();
+}
+
+/* What was written by way of the first mapping, seen by a second one of its pages. */
+static void double_one(void)
+{
+	struct slot *s = &slots[0], *t = &slots[1];
+
+	begin();
+	*s = (struct slot){ .pages = model->size / PAGE,
+			    .prot = PROT_READ | PROT_WRITE,
+			    .shared = true };
+	s->p = mmap(NULL, s->pages * PAGE, s->prot, MAP_SHARED, fd, 0);
+	WANT(s->p != MAP_FAILED);
+	random_bytes(model->bytes, s->pages * PAGE);
+	memcpy(s->p, model->bytes, s->pages * PAGE);
+	*t = *s;
+	t->p = mremap(s->p, 0, s->pages * PAGE, MREMAP_MAYMOVE);
+	WANT(t->p != MAP_FAILED);
+	check_slot(t);
+	end();
 }
 
 int main(int argc, char **argv)
@@ -599,6 +650,7 @@ int main(int argc, char **argv)
 		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	CHECK(model != MAP_FAILED && !chdir(tmp ? tmp : "/tmp"));
 	printf("seed %lu\n", (unsigned long)first);
+	double_one();
 	for (seed = first; seed < first + n; seed++)
 		run_sequence();
 	CHECK(ours || !library_mapped() || !policy || !strstr(policy, "shared-file=own"));
