@@ -13,7 +13,8 @@ struct populate_state {
 	struct {
 		unsigned long start, end;
 	} range[POPULATE_QUEUE];
-	u32 put;   /* a futex; service task */
+	u32 put;   /* service task */
+	u32 bell;  /* a futex: 1 if there may be something */
 	u32 taken; /* populate task */
 	int tid;   /* of the task; service task */
 };

@@ -17,6 +17,7 @@
 #include "lib/fault/shared.h"
 #include "lib/mm/mm.h"
 #include "lib/sys/clone.h"
+#include "lib/sys/creds.h"
 #include "lib/sys/procmaps.h"
 #include "lib/sys/procstat.h"
 #include "lib/sys/sys.h"
@@ -348,7 +349,7 @@ static void follow_creds(struct engine *e)
 
 	if (moves && have_socket)
 		ctl_close(&server);
-	engine_take_creds(e);
+	creds_take(e);
 	if (moves) {
 		fmt_init(&f, e->opt.socket_dir, sizeof(e->opt.socket_dir));
 		fmt_printf(&f, "/tmp/shadowmm-%u", e->creds.euid);

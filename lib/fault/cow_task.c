@@ -11,6 +11,7 @@
 #include "lib/mm/page.h"
 #include "lib/sys/mutex.h"
 #include "lib/sys/pagemap.h"
+#include "lib/sys/creds.h"
 #include "lib/sys/sys.h"
 #include "lib/sys/uffd.h"
 
@@ -143,9 +144,10 @@ static void follow(int *cpu, int to)
 }
 
 /* Pairs with ring(). */
-static void sleep_until_rung(struct cow_state *c)
+static void sleep_until_rung(const struct engine *e, struct cow_state *c, u32 *creds)
 {
 	__atomic_store_n(&c->bell, 0, __ATOMIC_SEQ_CST);
+	creds_follow(e, creds);
 	if (__atomic_load_n(&c->tail, __ATOMIC_SEQ_CST) == c->head)
 		sys_futex(&c->bell, FUTEX_WAIT_PRIVATE, 0, NULL);
 	__atomic_store_n(&c->bell, 1, __ATOMIC_SEQ_CST);
@@ -156,6 +158,7 @@ void cow_task(void *arg)
 	struct engine *e = arg;
 	struct cow_state *c = &e->cow;
 	int cpu = -1;
+	u32 creds = e->creds_start;
 
 	sys_prctl(PR_SET_NAME, "smm-cow", 0, 0, 0);
 	for (;;) {
@@ -166,6 +169,6 @@ void cow_task(void *arg)
 			follow(&cpu, w.cpu);
 			serve(e, &w);
 		}
-		sleep_until_rung(c);
+		sleep_until_rung(e, c, &creds);
 	}
 }

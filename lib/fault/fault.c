@@ -23,6 +23,7 @@
 #include "lib/mm/fault_around.h"
 #include "lib/mm/mm.h"
 #include "lib/sys/clone.h"
+#include "lib/sys/creds.h"
 #include "lib/sys/sys.h"
 #include "lib/sys/uffd.h"
 
@@ -330,7 +331,7 @@ void fault_follow_creds(struct fault_task *t)
 	if (seq == t->creds_seen)
 		return;
 	t->creds_seen = seq;
-	engine_take_creds(e);
+	creds_take(e);
 	engine_ack_creds(e, &t->work->creds_done, seq);
 }
 

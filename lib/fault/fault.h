@@ -11,10 +11,9 @@ void fault_process(void *arg);
 void service_task(void *arg);
 /* Kill the program: the engine cannot go on and must not be missed silently. */
 void engine_fail_stop(struct engine *e) __attribute__((noreturn));
-/* Take over e->creds in the calling task (each task has its own). */
-void engine_take_creds(struct engine *e);
-/* Tell the service task, for which the hook waits, that this task has done so: @done is
- * where it looks, fault_work.creds_done or engine.creds_ctl; @seq of engine.creds_seq. */
+/* Tell the service task, for which the hook waits, that this task has taken e->creds
+ * over: @done is where it looks, fault_work.creds_done or engine.creds_ctl; @seq of
+ * engine.creds_seq. */
 void engine_ack_creds(struct engine *e, u32 *done, u32 seq);
 
 /* Wakes a fault task out of read(2), or of its futex. */

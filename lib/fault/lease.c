@@ -14,6 +14,7 @@
 #include "lib/fault/shared.h"
 #include "lib/mm/mm.h"
 #include "lib/sys/clone.h"
+#include "lib/sys/creds.h"
 #include "lib/sys/mutex.h"
 #include "lib/sys/sys.h"
 
@@ -87,11 +88,13 @@ static void lease_task(void *arg)
 	struct engine *e = arg;
 	struct address_space *m;
 	bool more = false;
+	u32 creds = e->creds_start;
 
 	sys_prctl(PR_SET_NAME, "smm-lease", 0, 0, 0);
 	for (;;) {
 		if (!more)
 			wait_for_signal();
+		creds_follow(e, &creds);
 		mutex_lock(e->mmap_lock);
 		while ((m = lost(e)))
 			file_leave(e, m);

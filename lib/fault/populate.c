@@ -16,6 +16,7 @@
 #include "lib/fault/internal.h"
 #include "lib/mm/mm.h"
 #include "lib/sys/clone.h"
+#include "lib/sys/creds.h"
 #include "lib/sys/sys.h"
 
 /* Bytes at once. The kernel, too, limits what it reads on advice; frames are memory that
@@ -52,14 +53,15 @@ static void populate_task(void *arg)
 	struct engine *e = arg;
 	struct populate_state *p = &e->files.populate;
 	unsigned long start, end;
-	u32 put;
+	u32 creds = e->creds_start;
 
 	sys_prctl(PR_SET_NAME, "smm-populate", 0, 0, 0);
 	for (;;) {
 		/* Pairs with populate_later(). */
-		put = __atomic_load_n(&p->put, __ATOMIC_ACQUIRE);
-		if (put == p->taken) {
-			sys_futex(&p->put, FUTEX_WAIT_PRIVATE, put, NULL);
+		__atomic_store_n(&p->bell, 0, __ATOMIC_SEQ_CST);
+		creds_follow(e, &creds);
+		if (__atomic_load_n(&p->put, __ATOMIC_SEQ_CST) == p->taken) {
+			sys_futex(&p->bell, FUTEX_WAIT_PRIVATE, 0, NULL);
 			continue;
 		}
 		start = p->range[p->taken % POPULATE_QUEUE].start;
@@ -102,8 +104,9 @@ long populate_later(struct engine *e, unsigned long start, unsigned long end)
 		return -EAGAIN;
 	p->range[p->put % POPULATE_QUEUE].start = start;
 	p->range[p->put % POPULATE_QUEUE].end = min(end, start + POPULATE_MAX);
-	__atomic_store_n(&p->put, p->put + 1, __ATOMIC_RELEASE);
-	sys_futex(&p->put, FUTEX_WAKE_PRIVATE, 1, NULL);
+	__atomic_store_n(&p->put, p->put + 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&p->bell, 1, __ATOMIC_SEQ_CST);
+	sys_futex(&p->bell, FUTEX_WAKE_PRIVATE, 1, NULL);
 	stat_inc(e->stat->files_advised);
 	return 0;
 }

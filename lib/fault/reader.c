@@ -23,6 +23,7 @@
 #include "lib/fault/fill.h"
 #include "lib/mm/mm.h"
 #include "lib/sys/clone.h"
+#include "lib/sys/creds.h"
 #include "lib/sys/sys.h"
 #include "lib/sys/uring.h"
 
@@ -209,11 +210,13 @@ static void reader_task(void *arg)
 {
 	struct engine *e = arg;
 	struct reading t = { .e = e, .r = &e->files.reader };
+	u32 creds = e->creds_start;
 
 	sys_prctl(PR_SET_NAME, "smm-read", 0, 0, 0);
 	t.has_ring = open_ring(&t.ring);
 	for (;;) {
 		__atomic_store_n(&t.r->bell, 0, __ATOMIC_SEQ_CST);
+		creds_follow(e, &creds);
 		start_all(&t);
 		if (t.in_flight) {
 			uring_wait(&t.ring);

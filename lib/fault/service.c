@@ -18,6 +18,7 @@
 #include "lib/reclaim/reclaim.h"
 #include "lib/sys/procmaps.h"
 #include "lib/sys/sockpath.h"
+#include "lib/sys/creds.h"
 #include "lib/sys/sys.h"
 #include "lib/sys/uffd.h"
 
@@ -174,24 +175,6 @@ static long resync(struct engine *e)
 	return ret;
 }
 
-void engine_take_creds(struct engine *e)
-{
-	const struct engine_creds *c = &e->creds;
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct caps[2];
-
-	for (int i = 0; i < 2; i++)
-		caps[i] = (struct __user_cap_data_struct){ c->cap[0][i], c->cap[1][i],
-							   c->cap[2][i] };
-	/* Groups and ids first: they need the privileges that capset() then gives up. A
-	 * step that is refused leaves us with what the program itself has lost. */
-	if (c->nr_groups >= 0)
-		sys_setgroups(c->nr_groups, c->groups);
-	sys_setresgid(c->rgid, c->egid, c->sgid);
-	sys_setresuid(c->ruid, c->euid, c->suid);
-	sys_capset(&head, caps);
-}
-
 void engine_ack_creds(struct engine *e, u32 *done, u32 seq)
 {
 	__atomic_store_n(done, seq, __ATOMIC_SEQ_CST);
@@ -225,14 +208,36 @@ static void call_fault_tasks(struct engine *e)
 	}
 }
 
+/* Whether or not its task is asleep there: it finds 1, or is woken. */
+static void ring_bell(u32 *bell)
+{
+	__atomic_store_n(bell, 1, __ATOMIC_SEQ_CST);
+	sys_futex(bell, FUTEX_WAKE_PRIVATE, 1, NULL);
+}
+
+/*
+ * Those that may be at a disk, or with nothing to do: they are woken, and follow before
+ * they do anything else (creds_follow()), but are not waited for.
+ */
+static void call_other_tasks(struct engine *e)
+{
+	if (e->files.lease_tid)
+		sys_tgkill(e->fault_pid, e->files.lease_tid, FAULT_SIGNAL);
+	ring_bell(&e->files.populate.bell);
+	ring_bell(&e->files.reader.bell);
+	ring_bell(&e->pool.bell);
+	ring_bell(&e->cow.bell);
+}
+
 static long follow_creds(struct engine *e)
 {
 	const struct timespec tick = { 0, 100 * 1000 * 1000 };
 	const u64 one = 1;
 
 	__atomic_fetch_add(&e->creds_seq, 1, __ATOMIC_SEQ_CST);
+	call_other_tasks(e);
 	sys_write(e->wake_fd, &one, sizeof(one));
-	engine_take_creds(e);
+	creds_take(e);
 	for (int i = 0; i <= 20; i++) {
 		u32 acks = __atomic_load_n(&e->creds_acks, __ATOMIC_ACQUIRE);
 

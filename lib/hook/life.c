@@ -84,6 +84,7 @@ void engine_start(void)
 	e->owner = (int)sys_getpid();
 	e->parent = (int)sys_getppid();
 	e->ctl_pid = e->fault_pid = 0;
+	e->creds_start = e->creds_seq;
 	WRITE_ONCE(e->stopping, 0);
 	WRITE_ONCE(e->mailbox, MAILBOX_IDLE);
 	engine_forget_work(e); /* the old fault tasks may have died at work */

@@ -7,6 +7,7 @@
 
 #include "lib/base/stat.h"
 #include "lib/reclaim/reclaim.h"
+#include "lib/sys/creds.h"
 #include "lib/sys/sys.h"
 
 #define BATCH	16 /* pages: the kernel holds its mmap_lock for so long */
@@ -129,12 +130,14 @@ static bool is_short(const struct zero_pool *p)
 }
 
 /* Until the bell rings. False: it has not for IDLE_MS. */
-static bool sleep_until_wanted(struct zero_pool *p, bool has_pages)
+static bool sleep_until_wanted(struct engine *e, u32 *creds, bool has_pages)
 {
+	struct zero_pool *p = &e->pool;
 	const struct timespec idle = { IDLE_MS / 1000, IDLE_MS % 1000 * 1000000L };
 	long ret = 0;
 
 	__atomic_store_n(&p->bell, 0, __ATOMIC_SEQ_CST);
+	creds_follow(e, creds);
 	if (!is_short(p) && !is_undecided(p))
 		ret = sys_futex(&p->bell, FUTEX_WAIT_PRIVATE, 0,
 				has_pages ? &idle : NULL);
@@ -170,6 +173,7 @@ void pool_task(void *arg)
 	struct engine *e = arg;
 	struct zero_pool *p = &e->pool;
 	unsigned long seen = 0;
+	u32 creds = e->creds_start;
 
 	sys_prctl(PR_SET_NAME, "smm-pool", 0, 0, 0);
 	sys_setpriority(PRIO_PROCESS, 0, NICE);
@@ -179,7 +183,7 @@ void pool_task(void *arg)
 		look_again(e);
 		while (fill(e))
 			;
-		if (!sleep_until_wanted(p, has_pages(p)) && ever_taken(p) == seen)
+		if (!sleep_until_wanted(e, &creds, has_pages(p)) && ever_taken(p) == seen)
 			give_back(e);
 		seen = ever_taken(p);
 	}
