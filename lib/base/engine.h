@@ -219,7 +219,7 @@ struct engine {
 	/* Of the credentials that were asked for last; service task. Those that the
 	 * control task runs with; and a futex, for whoever takes them over. */
 	u32 creds_seq, creds_ctl, creds_acks;
-	u32 creds_start; /* creds_seq when the engine was started; hooks */
+	u32 creds_start;	   /* creds_seq when the engine was started; hooks */
 	struct engine_creds creds; /* hooks */
 
 	char stack_ctl[ENGINE_STACK_CTL] __attribute__((aligned(64)));
