@@ -4,8 +4,8 @@
  * through us: a memfd with the frames, as long as the file, and this index in another
  * memfd. Both vanish with the last descriptor, whoever is killed.
  *
- *	index	[ struct page_cache | lock of chunk 0, 1 ... | used ... | bit per page ...
- *] frames	[ chunk 0: 512 pages  | chunk 1               | ...           ]EOF
+ *	index	[ struct page_cache | lock of chunk 0, 1 .. | used .. | bits .. ]
+ *	frames	[ chunk 0: 512 pages | chunk 1              | ..      ]EOF
  *
  * C1. A page of the frames counts only if its bit is set. A page without its bit may hold
  *     anything: zeroes that the kernel gave to somebody who lost his userfaultfd, or half

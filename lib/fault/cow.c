@@ -58,13 +58,6 @@ static bool exclusive(const struct engine *e, unsigned long page)
 	return pagemap_words(e->cow.pagemap, page, 1, &word) == 1 && word & PM_EXCLUSIVE;
 }
 
-/* Pairs with sleep_until_rung(). */
-static void ring(struct cow_state *c)
-{
-	if (!__atomic_exchange_n(&c->bell, 1, __ATOMIC_SEQ_CST))
-		sys_futex(&c->bell, FUTEX_WAKE_PRIVATE, 1, NULL);
-}
-
 static bool have_task(struct engine *e)
 {
 	if (READ_ONCE(e->cow.why))
@@ -114,7 +107,7 @@ static bool enqueue(struct engine *e, unsigned long page, const struct cow_plan 
 	ok = __enqueue(e, page, plan, cpu, tid);
 	__atomic_store_n(&c->putting, 0, __ATOMIC_RELEASE);
 	if (ok)
-		ring(c);
+		bell_ring(&c->bell);
 	return ok;
 }
 

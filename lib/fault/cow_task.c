@@ -143,7 +143,7 @@ static void follow(int *cpu, int to)
 	*cpu = to;
 }
 
-/* Pairs with ring(). */
+/* Pairs with bell_ring(). */
 static void sleep_until_rung(const struct engine *e, struct cow_state *c, u32 *creds)
 {
 	__atomic_store_n(&c->bell, 0, __ATOMIC_SEQ_CST);

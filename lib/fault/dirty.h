@@ -9,15 +9,14 @@
  *	tracked		[pppppppppppp]	p: protected, present or not
  *	a write to 3	[pppwpppppppp]	w: counts as written, also when the page has gone
  *	msync(MS_SYNC)	[pppppppppppp]	before the call: what is written meanwhile counts
- *	mremap()	 [ppwp........]	the kernel forgets all; what was protected, and
- *what is new, is protected again
- *	fork()		 the child's memory is not registered: it tracks nothing
+ *	mremap()	[ppwp........]	the kernel forgets all; what was protected is
+ *					protected again, and what is new
+ *	fork()		the child's memory is not registered: it tracks nothing
  *
  * Registered memory is read without fault-around, a page at a time. So nothing is
  * tracked before somebody asks, unless the user wants it (SHARED_FILE_DIRTY).
  *
- * Context: an engine task, while mmap_lock is held by it or by the hook that waits for
- *it.
+ * Context: an engine task, while mmap_lock is held by it or by the hook that waits.
  */
 #ifndef SHADOWMM_FAULT_DIRTY_H
 #define SHADOWMM_FAULT_DIRTY_H

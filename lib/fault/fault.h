@@ -11,6 +11,9 @@ void fault_process(void *arg);
 void service_task(void *arg);
 /* Kill the program: the engine cannot go on and must not be missed silently. */
 void engine_fail_stop(struct engine *e) __attribute__((noreturn));
+/* A further task of smm-fault, with all signals blocked: FAULT_SIGNAL would be lost in
+ * its handler. Its tid or -errno. The service task. */
+long engine_task(char *stack_end, void (*fn)(void *arg), struct engine *e);
 /* Tell the service task, for which the hook waits, that this task has taken e->creds
  * over: @done is where it looks, fault_work.creds_done or engine.creds_ctl; @seq of
  * engine.creds_seq. */

@@ -9,8 +9,8 @@
  *			[ file	   W W	 file	   W   file   ]	from aside, W copied there
  *
  * Where that cannot be copied (no memory), it stays in the mapping of the frames, and
- *only what is around it is replaced; if the program drops it later (MADV_DONTNEED), the
- *piece aside takes its place, too.
+ * only what is around it is replaced; if the program drops it later (MADV_DONTNEED),
+ * the piece aside takes its place, too.
  *
  * Context: the service task while a hook waits for it, or the lease task; mmap_lock is
  * held. In a fork child, before its engine, a task of the moment; nothing is registered.

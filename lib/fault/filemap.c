@@ -4,9 +4,8 @@
  *
  *	filemap_fault -> fill_chunk    what has no bit is read (fill.c)
  *		      |-> map_frames   UFFDIO_CONTINUE what has one
- *		      |-> bypass       the page alone, private, if the chunk is not to be
- *had
- *		      '-> read_ahead   what comes next, which nobody waits for (reader.c)
+ *		      |-> bypass       without the chunk: the page alone, private
+ *		      '-> read_ahead   what comes next, not waited for (reader.c)
  */
 #include "lib/fault/fill.h"
 #include "lib/mm/mm.h"

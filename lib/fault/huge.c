@@ -110,7 +110,7 @@ static void tend(struct engine *e, unsigned long blocks)
 		pool_start(e);
 	want = min(h->want, READ_ONCE(h->most));
 	if (huge_ready(h) < (want + 1) / 2)
-		pool_ring(&e->pool);
+		bell_ring(&e->pool.bell);
 }
 
 static bool try_take(struct huge_pool *h)

@@ -26,8 +26,6 @@ struct fault_plan;
  * one without the kernel's having to split it. Fault task.
  */
 unsigned long huge_install(struct engine *e, const struct fault_plan *plan);
-/* The pool task should look at what is wanted. Any task of smm-fault. */
-void pool_ring(struct zero_pool *p);
 
 /* Register what the model wants registered in [start, limit); 0, or the last error. The
  * service task, while a hook waits for it or with mmap_lock held. */

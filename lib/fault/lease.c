@@ -13,7 +13,6 @@
 #include "lib/fault/fill.h"
 #include "lib/fault/shared.h"
 #include "lib/mm/mm.h"
-#include "lib/sys/clone.h"
 #include "lib/sys/creds.h"
 #include "lib/sys/mutex.h"
 #include "lib/sys/sys.h"
@@ -107,8 +106,6 @@ static void lease_task(void *arg)
 
 long lease_task_start(struct engine *e)
 {
-	const u64 all = ~0ULL;
-	u64 old;
 	long tid;
 
 	if (e->files.lease_tid)
@@ -116,13 +113,7 @@ long lease_task_start(struct engine *e)
 	evict_start(e);
 	fill_forget();
 	shared_wake_forget();
-	/* The task never lets the signal through: it would be lost in the handler. */
-	sys_rt_sigprocmask(SMM_SIG_SETMASK, &all, &old);
-	tid = sys_clone_task(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
-				     CLONE_THREAD | CLONE_SYSVSEM,
-			     e->stack_lease + sizeof(e->stack_lease), NULL, NULL,
-			     lease_task, e);
-	sys_rt_sigprocmask(SMM_SIG_SETMASK, &old, NULL);
+	tid = engine_task(e->stack_lease + sizeof(e->stack_lease), lease_task, e);
 	if (tid < 0)
 		return tid;
 	e->files.lease_tid = (int)tid;

@@ -14,7 +14,7 @@ void pool_start(struct engine *e)
 {
 	u32 none = 0;
 
-	pool_ring(&e->pool);
+	bell_ring(&e->pool.bell);
 	if (!READ_ONCE(e->pool.base) || !(e->uffd_features & UFFD_FEATURE_MOVE) ||
 	    !__atomic_compare_exchange_n(&e->pool.started, &none, 1, false,
 					 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
@@ -23,13 +23,6 @@ void pool_start(struct engine *e)
 	sys_clone_task(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
 			       CLONE_SYSVSEM,
 		       e->stack_pool + sizeof(e->stack_pool), NULL, NULL, pool_task, e);
-}
-
-/* Pairs with sleep_until_wanted(). */
-void pool_ring(struct zero_pool *p)
-{
-	if (!__atomic_exchange_n(&p->bell, 1, __ATOMIC_SEQ_CST))
-		sys_futex(&p->bell, FUTEX_WAKE_PRIVATE, 1, NULL);
 }
 
 void pool_stop(struct engine *e)
@@ -63,7 +56,7 @@ void pool_tend(struct engine *e, unsigned long pages)
 	if (!READ_ONCE(p->started))
 		pool_start(e);
 	if (pool_ready(p) < min(p->want, READ_ONCE(p->most)) / 2)
-		pool_ring(p);
+		bell_ring(&p->bell);
 }
 
 /* @head, from which at most @most pages in a row, *@run, are the caller's alone; *@run 0:

@@ -12,10 +12,10 @@
  */
 #include <linux/futex.h>
 
+#include "lib/fault/fault.h"
 #include "lib/fault/filemap.h"
 #include "lib/fault/internal.h"
 #include "lib/mm/mm.h"
-#include "lib/sys/clone.h"
 #include "lib/sys/creds.h"
 #include "lib/sys/sys.h"
 
@@ -74,18 +74,12 @@ static void populate_task(void *arg)
 
 static long start_task(struct engine *e)
 {
-	const u64 all = ~0ULL;
-	u64 old;
 	long tid;
 
 	if (e->files.populate.tid)
 		return 0;
-	sys_rt_sigprocmask(SMM_SIG_SETMASK, &all, &old);
-	tid = sys_clone_task(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
-				     CLONE_THREAD | CLONE_SYSVSEM,
-			     e->stack_populate + sizeof(e->stack_populate), NULL, NULL,
-			     populate_task, e);
-	sys_rt_sigprocmask(SMM_SIG_SETMASK, &old, NULL);
+	tid = engine_task(e->stack_populate + sizeof(e->stack_populate), populate_task,
+			  e);
 	if (tid < 0)
 		return tid;
 	e->files.populate.tid = (int)tid;
@@ -105,8 +99,7 @@ long populate_later(struct engine *e, unsigned long start, unsigned long end)
 	p->range[p->put % POPULATE_QUEUE].start = start;
 	p->range[p->put % POPULATE_QUEUE].end = min(end, start + POPULATE_MAX);
 	__atomic_store_n(&p->put, p->put + 1, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&p->bell, 1, __ATOMIC_SEQ_CST);
-	sys_futex(&p->bell, FUTEX_WAKE_PRIVATE, 1, NULL);
+	bell_ring(&p->bell);
 	stat_inc(e->stat->files_advised);
 	return 0;
 }

@@ -3,10 +3,12 @@
  * smm-read: files are read ahead of those who touch them, by a task that nobody waits for
  * but by the lock of a chunk.
  *
- *	reader_ahead	a fault task says what will be wanted; if there is no slot,
- *nothing start	what the kernel's cache has is copied from there at once. Else io_uring
- *reads it, past that cache, into a buffer of ours; several at a time finish	the bytes
- *are copied to the frames, the bits set, the lock given back
+ *	reader_ahead	a fault task says what will be wanted, if a slot is free
+ *	start		what the kernel's cache has is copied from there at once;
+ *			else io_uring reads it, past that cache, into a buffer of
+ *			ours, several at a time
+ *	finish		the bytes are copied to the frames, the bits set, the lock
+ *			given back
  *
  * The kernel never reads into the frames by itself. It may still be about to when we have
  * been killed, somebody else has taken over the lock of the chunk, and our lease is gone:
@@ -20,9 +22,9 @@
  * task would, one chunk after the other.
  */
 #include "lib/base/fmt.h"
+#include "lib/fault/fault.h"
 #include "lib/fault/fill.h"
 #include "lib/mm/mm.h"
-#include "lib/sys/clone.h"
 #include "lib/sys/creds.h"
 #include "lib/sys/sys.h"
 #include "lib/sys/uring.h"
@@ -290,8 +292,8 @@ void reader_ahead(struct engine *e, struct address_space *m, unsigned long page,
 			break;
 		asked = true;
 	}
-	if (asked && !__atomic_exchange_n(&r->bell, 1, __ATOMIC_SEQ_CST))
-		sys_futex(&r->bell, FUTEX_WAKE_PRIVATE, 1, NULL);
+	if (asked)
+		bell_ring(&r->bell);
 }
 
 void reader_arrived(struct engine *e, const struct address_space *m, unsigned long page)
@@ -311,20 +313,6 @@ void reader_arrived(struct engine *e, const struct address_space *m, unsigned lo
 
 /* --- beginning and end, under mmap_lock ----------------------------------------------
  */
-
-static void start_task(struct engine *e)
-{
-	const u64 all = ~0ULL;
-	u64 old;
-
-	sys_rt_sigprocmask(SMM_SIG_SETMASK, &all, &old);
-	e->files.reader.tid =
-		(int)sys_clone_task(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
-					    CLONE_THREAD | CLONE_SYSVSEM,
-				    e->stack_read + sizeof(e->stack_read), NULL, NULL,
-				    reader_task, e);
-	sys_rt_sigprocmask(SMM_SIG_SETMASK, &old, NULL);
-}
 
 /*
  * Huge pages: a disk is told of memory by the piece, and of 512 small ones in 512 pieces,
@@ -372,7 +360,8 @@ void reader_open(struct engine *e, struct address_space *m)
 	if (m->direct_fd >= 0 && !r->buffers && !(e->mm->def_flags & VM_LOCKED))
 		map_buffers(e);
 	if (!r->tid)
-		start_task(e);
+		r->tid = (int)engine_task(e->stack_read + sizeof(e->stack_read),
+					  reader_task, e);
 }
 
 static void forget_slot(struct reader_slot *s, const struct address_space *m)

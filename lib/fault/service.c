@@ -18,6 +18,7 @@
 #include "lib/reclaim/reclaim.h"
 #include "lib/sys/procmaps.h"
 #include "lib/sys/sockpath.h"
+#include "lib/sys/clone.h"
 #include "lib/sys/creds.h"
 #include "lib/sys/sys.h"
 #include "lib/sys/uffd.h"
@@ -175,6 +176,20 @@ static long resync(struct engine *e)
 	return ret;
 }
 
+long engine_task(char *stack_end, void (*fn)(void *arg), struct engine *e)
+{
+	const u64 all = ~0ULL;
+	u64 old;
+	long tid;
+
+	sys_rt_sigprocmask(SMM_SIG_SETMASK, &all, &old);
+	tid = sys_clone_task(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
+				     CLONE_THREAD | CLONE_SYSVSEM,
+			     stack_end, NULL, NULL, fn, e);
+	sys_rt_sigprocmask(SMM_SIG_SETMASK, &old, NULL);
+	return tid;
+}
+
 void engine_ack_creds(struct engine *e, u32 *done, u32 seq)
 {
 	__atomic_store_n(done, seq, __ATOMIC_SEQ_CST);
@@ -208,13 +223,6 @@ static void call_fault_tasks(struct engine *e)
 	}
 }
 
-/* Whether or not its task is asleep there: it finds 1, or is woken. */
-static void ring_bell(u32 *bell)
-{
-	__atomic_store_n(bell, 1, __ATOMIC_SEQ_CST);
-	sys_futex(bell, FUTEX_WAKE_PRIVATE, 1, NULL);
-}
-
 /*
  * Those that may be at a disk, or with nothing to do: they are woken, and follow before
  * they do anything else (creds_follow()), but are not waited for.
@@ -223,10 +231,10 @@ static void call_other_tasks(struct engine *e)
 {
 	if (e->files.lease_tid)
 		sys_tgkill(e->fault_pid, e->files.lease_tid, FAULT_SIGNAL);
-	ring_bell(&e->files.populate.bell);
-	ring_bell(&e->files.reader.bell);
-	ring_bell(&e->pool.bell);
-	ring_bell(&e->cow.bell);
+	bell_ring(&e->files.populate.bell);
+	bell_ring(&e->files.reader.bell);
+	bell_ring(&e->pool.bell);
+	bell_ring(&e->cow.bell);
 }
 
 static long follow_creds(struct engine *e)

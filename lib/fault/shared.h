@@ -2,9 +2,8 @@
 /*
  * Shared mappings of files that we page and write back (--policy=shared-file=own).
  *
- *	the program's place	[ frames, shared, registered	]
- *	aside			[ the program's own mapping	]	the way to the
- *file
+ *	the program's place	[ frames, shared, registered ]
+ *	aside			[ the program's own mapping  ]	the way to the file
  *
  * S1. We hold a write lease on the program's open file. So nobody else has the file open:
  *     who opens it, or truncates it by its name, is held up by the kernel until the

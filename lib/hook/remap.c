@@ -56,15 +56,14 @@ static bool release_for_mremap(unsigned long start, unsigned long end)
  * all (no new address given), an -EFAULT may be tried again, should the model have seen
  * one area where the kernel has two.
  */
-static long mremap_as_one(unsigned long *a, unsigned long end, bool model, bool *released)
+static long mremap_as_one(unsigned long *a, unsigned long end, bool *released)
 {
 	long ret;
 
-	if (model && crosses_areas(a[0], end))
+	if (crosses_areas(a[0], end))
 		*released = release_for_mremap(a[0], end);
 	ret = CALL(__NR_mremap, a);
-	if (!model || *released || ret != -EFAULT ||
-	    a[3] & (MREMAP_FIXED | MREMAP_DONTUNMAP))
+	if (*released || ret != -EFAULT || a[3] & (MREMAP_FIXED | MREMAP_DONTUNMAP))
 		return ret;
 	*released = release_for_mremap(a[0], end);
 	return *released ? (long)CALL(__NR_mremap, a) : ret;
@@ -230,9 +229,10 @@ static void mremap_tracked(const unsigned long *a, unsigned long addr)
 static void mremap_done(const unsigned long *a, unsigned long addr, bool in_parts,
 			bool held)
 {
-	if (!in_parts)
+	if (!in_parts) {
 		mm_mremap(&smm.mm, a[0], a[1], addr, a[2], a[3]);
-	engine_wait_range(a[0], a[0] + PAGE_ALIGN(a[1]));
+		engine_wait_range(a[0], a[0] + PAGE_ALIGN(a[1]));
+	}
 	if (held)
 		mremap_tracked(a, addr);
 	own_range(addr, addr + PAGE_ALIGN(a[2]));
@@ -259,33 +259,40 @@ static void more_of_file(const unsigned long *a)
 		shared_back_file(vma->vm_file);
 }
 
-long hook_mremap(unsigned long *a)
+static long mremap_with_model(unsigned long *a)
 {
-	bool model = mmap_write_lock(0, ~0UL), released = false, in_parts, held;
 	unsigned long end = a[0] + max(PAGE_ALIGN(a[1]), PAGE_SIZE);
+	bool released = false, in_parts, held;
 	long ret;
 
-	if (model) {
-		file_back(a[0], end);
-		more_of_file(a);
-	}
-	held = model && a[1] && track_hold(a[0], end);
-	if (model && a[3] & MREMAP_FIXED)
+	file_back(a[0], end);
+	more_of_file(a);
+	held = a[1] && track_hold(a[0], end);
+	if (a[3] & MREMAP_FIXED)
 		shared_back(a[4], a[4] + PAGE_ALIGN(a[2]));
-	ret = mremap_as_one(a, end, model, &released);
-	in_parts = model && ret == -EFAULT;
+	ret = mremap_as_one(a, end, &released);
+	in_parts = ret == -EFAULT;
 	if (in_parts)
 		ret = mremap_parts(a);
-	if (model && !IS_ERR_VALUE(ret))
+	if (!IS_ERR_VALUE(ret)) {
 		mremap_done(a, (unsigned long)ret, in_parts, held);
-	else if (model)
+	} else {
 		mremap_refused(a, ret, in_parts && ret != -EFAULT);
+		if (held)
+			track_moved(a[0], end, end);
+	}
+	if (released || held)
+		own_range(a[0], end);
+	return ret;
+}
+
+long hook_mremap(unsigned long *a)
+{
+	bool model = mmap_write_lock(0, ~0UL);
+	long ret = model ? mremap_with_model(a) : (long)CALL(__NR_mremap, a);
+
 	if (IS_ERR_VALUE(ret))
 		stat_inc(smm.stat.calls_failed);
-	if (held && IS_ERR_VALUE(ret))
-		track_moved(a[0], end, end);
-	if (model && (released || held))
-		own_range(a[0], end);
 	mmap_write_unlock();
 	return ret;
 }

@@ -4,18 +4,18 @@
  * the index (page_cache.h) needs only to be mapped, which costs next to nothing; one that
  * is not has to be read, which costs time and memory.
  *
- *	chunk	|	:	:	:	|	PAGE_CACHE_CHUNK pages of the file
- *	minor	|	[---x---]	:	|	16 pages, aligned; each further
- *fault again	|	[-------x-------]	|	in the chunk doubles that major |
- *[-----x----]	:	|	32 pages, aligned: read around in order|
- *[xxxx)[xxxxxxxx)[x------|	doubles, minor or major
- *					 '- - - - - - > ahead: the next window, not waited
- *for
+ *	chunk	|	:	:	:	|  PAGE_CACHE_CHUNK pages of the file
+ *	minor	|	[---x---]	:	|  16 pages, aligned; each
+ *	again	|	[-------x-------]	|  further fault in the chunk doubles that
+ *	major	|	[-----x----]	:	|  32 pages, aligned: read around
+ *	in order|	[xxxx)[xxxxxxxx)[x------|  doubles, minor or major
+ *					 '- - - >  ahead: the next window, not waited for
  *
  * A window ends with its chunk, which is what the engine locks, with the area and with
- *the file. Who jumps about in what is not cached gets his page alone after MISSES_MAX
- * windows that no fault came after, or at once if he says so (MADV_RANDOM); but while the
- * kernel has it in its cache the window grows with the faults in a chunk, up to 64 pages.
+ * the file. Who jumps about in what is not cached gets his page alone after MISSES_MAX
+ * windows that no fault came after, or at once if he says so (MADV_RANDOM); but while
+ * the kernel has it in its cache the window grows with the faults in a chunk, up to 64
+ * pages.
  */
 #include "lib/mm/address_space.h"
 #include "lib/mm/vm_ops.h"

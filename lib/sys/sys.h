@@ -54,7 +54,6 @@ sys_call6(long nr, unsigned long a, unsigned long b, unsigned long c, unsigned l
 #define sys_madvise(addr, len, adv)   sys_call3(__NR_madvise, addr, len, adv)
 #define sys_mremap(old, old_len, len, flags, addr) \
 	sys_call5(__NR_mremap, old, old_len, len, flags, addr)
-#define sys_mlock2(addr, len, flags) sys_call3(__NR_mlock2, addr, len, flags)
 #define sys_pkey_mprotect(addr, len, prot, pkey) \
 	sys_call4(__NR_pkey_mprotect, addr, len, prot, pkey)
 
@@ -149,8 +148,6 @@ sys_call6(long nr, unsigned long a, unsigned long b, unsigned long c, unsigned l
 #define sys_clock_gettime(clk, ts)	  sys_call2(__NR_clock_gettime, clk, ts)
 #define sys_getrlimit(res, lim)		  sys_call2(__NR_getrlimit, res, lim)
 #define sys_setrlimit(res, lim)		  sys_call2(__NR_setrlimit, res, lim)
-#define sys_prlimit64(pid, res, new, old) \
-	sys_call4(__NR_prlimit64, (long)(pid), res, new, old)
 #define sys_geteuid()			  sys_call0(__NR_geteuid)
 #define sys_getuid()			  sys_call0(__NR_getuid)
 #define sys_rt_sigprocmask(how, set, old) sys_call4(__NR_rt_sigprocmask, how, set, old, 8)
@@ -179,6 +176,17 @@ sys_call6(long nr, unsigned long a, unsigned long b, unsigned long c, unsigned l
 #define SMM_SIG_BLOCK		       0
 #define SMM_SIG_UNBLOCK		       1
 #define SMM_SIG_SETMASK		       2
+
+/*
+ * A bell is a futex on which a task of ours waits as long as it is 0. It sets it to 0,
+ * looks whether there is something to do, and waits: who makes something to do rings
+ * afterwards.
+ */
+static inline void bell_ring(u32 *bell)
+{
+	if (!__atomic_exchange_n(bell, 1, __ATOMIC_SEQ_CST))
+		sys_futex(bell, FUTEX_WAKE_PRIVATE, 1, NULL);
+}
 
 /* A number for the file of a STATX_INO, for one system: inodes are numbered anew on each
  * tmpfs. */

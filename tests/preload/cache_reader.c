@@ -3,7 +3,7 @@
  * usage: cache_reader FILE
  *
  * Maps a private copy of FILE and does what the letters on its standard input say;
- *answers each with a line, "right" if every byte is what it must be.
+ * answers each with a line, "right" if every byte is what it must be.
  *
  *	m map it	r read all		w write to some pages
  *	u unmap it	d drop what was written	f a fork child reads all, and writes
