@@ -37,9 +37,17 @@
  *	   userfaultfd until the program is dead (engine_fail_stop()).
  *     What could not be given back sets @pinned first: then nothing is dropped any more.
  *     A task that is stopped is no danger: its areas are registered, and wait.
+ *     So it is where an area is registered for missing pages only (settled): there the
+ *     kernel maps whatever frames there are, without asking whether they have their bits.
  * C7. @used says when a chunk was last asked for, by any process. One that was a moment
  *     ago is not dropped (EVICT_AGE_MIN): its page must be there when the thread that
  *     waited for it runs again.
+ * C8. Who has such an area holds a read lock on byte [chunk] of the index (fcntl(2),
+ *     F_OFD_SETLK), each process by an open file description of its own, so that it goes
+ *     with the process, whoever is killed. He takes it first, then the lock of the chunk,
+ *     and looks whether all its bits are set. Who drops asks for that read lock
+ *     (F_OFD_GETLK) after he has taken the chunk's lock: one of the two sees the other.
+ *     So a chunk that is mapped unasked is whole, and neither dropped nor filled again.
  */
 #ifndef SHADOWMM_BASE_PAGE_CACHE_H
 #define SHADOWMM_BASE_PAGE_CACHE_H

@@ -41,6 +41,8 @@
 	X(files_ours, "mappings of files that became ours")                      \
 	X(files_kept, "areas of files that stayed ours in a fork child")         \
 	X(files_left, "pieces of these given back to the kernel")                \
+	X(files_settled, "times whole chunks of these were left to the kernel")  \
+	X(files_unsettled, "times they were watched again")                      \
 	X(files_stuck, "pieces that could not be given back")                    \
 	X(shared_dirtied, "pages of shared mappings that became dirty")          \
 	X(shared_written, "of these, written back to their files")               \

@@ -46,7 +46,24 @@ static void show_index(struct reply *r, const struct page_cache *c)
 		     READ_ONCE(c->pinned) ? "true" : "false");
 }
 
-static void show_mapping(struct reply *r, const struct address_space *m)
+static void count_settled(const struct vm_area_struct *vma, void *arg)
+{
+	unsigned long *pages = arg;
+
+	if (vma_is_settled(vma))
+		*pages += (vma->vm_end - vma->vm_start) >> PAGE_SHIFT;
+}
+
+/* Pages of areas that the kernel maps by itself. */
+static unsigned long settled(struct address_space *m)
+{
+	unsigned long pages = 0;
+
+	i_mmap_for_each(m, 0, ~0UL, count_settled, &pages);
+	return pages;
+}
+
+static void show_mapping(struct reply *r, struct address_space *m)
 {
 	const struct file_key *k = &m->key;
 
@@ -61,6 +78,7 @@ static void show_mapping(struct reply *r, const struct address_space *m)
 		     m->major, m->bypassed);
 	reply_printf(r, ",\"mapped\":%lu,\"filled\":%lu,\"evicted\":%lu", m->mapped,
 		     m->filled, m->dropped);
+	reply_printf(r, ",\"settled\":%lu", settled(m));
 	if (m->cache)
 		show_index(r, m->cache);
 	reply_printf(r, "}");

@@ -21,6 +21,7 @@
  */
 #include "lib/base/fmt.h"
 #include "lib/base/string.h"
+#include "lib/fault/fault.h"
 #include "lib/fault/fill.h"
 #include "lib/mm/mm.h"
 #include "lib/reclaim/reclaim.h"
@@ -40,15 +41,20 @@
 #define SEEN_MAX	  256  /* memfds known to be counted; some more count twice */
 #define REST_MAX	  8192 /* chunks looked at, at one time */
 #define RECENT		  8
+#define ASK_MS		  100
+#define HELD_MAX	  16 /* settled chunks met, before it is left to the lease task */
 
 /* One engine for each address space; any of its tasks, relaxed. */
 static struct {
-	const struct engine *engine;
+	struct engine *engine;
 	u64 bound; /* pages */
 	s64 total; /* pages of all, as counted last, and what we did since */
 	u64 fresh; /* pages filled by us since then */
 	u32 busy;  /* somebody counts or drops, for which nobody waits */
 	bool shrinking;
+	unsigned int held; /* chunks met that stay (C8); whoever is busy */
+	bool full;	   /* there was no memory for frames; the same */
+	u64 asked;	   /* when the lease task was asked for help, ms; the same */
 	/* The chunks asked for last, in this process. An instruction may need several,
 	 * and none may go before all are there, however long reading them takes. */
 	u64 recent[RECENT];
@@ -207,7 +213,18 @@ static void clear_chunk(struct page_cache *c, unsigned long chunk)
 	WRITE_ONCE(page_cache_used(c)[chunk], PAGE_CACHE_DROPPED);
 }
 
-/* Pages dropped; 0 if somebody is at work there. */
+/* Nothing of the chunk may go: C6, C8. Holding its lock. */
+static bool must_stay(const struct address_space *m, struct page_cache *c, u64 chunk)
+{
+	if (__atomic_load_n(&c->pinned, __ATOMIC_SEQ_CST))
+		return true;
+	if (!settle_holds(m, chunk))
+		return false;
+	evict.held++;
+	return true;
+}
+
+/* Pages dropped; 0 if somebody is at work there, or needs them. */
 static unsigned long drop_chunk(struct address_space *m, struct page_cache *c,
 				unsigned long chunk)
 {
@@ -216,7 +233,7 @@ static unsigned long drop_chunk(struct address_space *m, struct page_cache *c,
 
 	if (!chunk_trylock(evict.engine, c, chunk))
 		return 0;
-	if (!__atomic_load_n(&c->pinned, __ATOMIC_SEQ_CST)) {
+	if (!must_stay(m, c, chunk)) {
 		n = page_cache_resident(c, chunk);
 		clear_chunk(c, chunk); /* first: C5 */
 		if (sys_fallocate(m->frames_fd, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE,
@@ -235,7 +252,21 @@ struct shrink {
 	u64 low;	  /* pages; until there are no more than that */
 	unsigned int max; /* chunks */
 	u64 now;
+	struct engine *unsettle; /* what is settled here may go, too: mmap_lock is held */
 };
+
+static bool go_on(const struct shrink *s)
+{
+	return above(s->low) && s->max && (s->unsettle || evict.held < HELD_MAX);
+}
+
+static bool drop_settled(struct address_space *m, struct page_cache *c,
+			 const struct shrink *s, u64 chunk)
+{
+	if (s->unsettle)
+		unsettle_chunk(s->unsettle, m, chunk);
+	return drop_chunk(m, c, chunk);
+}
 
 static bool may_stay(const struct address_space *m, unsigned long chunk)
 {
@@ -251,11 +282,11 @@ static bool shrink_mapping(struct address_space *m, struct page_cache *c,
 	};
 	u64 chunk;
 
-	while (above(s->low) && s->max && evict_next(c, &scan, &chunk))
-		if (!may_stay(m, chunk) && drop_chunk(m, c, chunk))
+	while (go_on(s) && evict_next(c, &scan, &chunk))
+		if (!may_stay(m, chunk) && drop_settled(m, c, s, chunk))
 			s->max--;
 	m->evict_hand = scan.hand;
-	return above(s->low) && s->max;
+	return go_on(s);
 }
 
 static struct page_cache *evictable(const struct address_space *m)
@@ -286,6 +317,7 @@ static bool shrink(const struct engine *e, struct shrink *s, u32 least)
 	static const u32 ages[] = { 600000, 60000, 8000, 1000, 128, EVICT_AGE_MIN };
 
 	s->now = now_ms();
+	evict.held = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(ages) && ages[i] > least; i++)
 		if (!shrink_all(e, s, ages[i]))
 			return !s->max;
@@ -365,6 +397,18 @@ static void balance(const struct engine *e)
 	evict.shrinking &= above(s.low);
 }
 
+/* What is settled only he can make room of who may take mmap_lock. */
+static void ask_lease_task(const struct engine *e, bool full)
+{
+	u64 now = now_ms();
+
+	if (!evict.held || now - evict.asked < ASK_MS)
+		return;
+	evict.asked = now;
+	evict.full |= full;
+	sys_tgkill(e->fault_pid, e->files.lease_tid, FAULT_SIGNAL);
+}
+
 void evict_balance(struct engine *e, long err)
 {
 	struct shrink s = { .max = EVICT_CHUNKS };
@@ -380,7 +424,15 @@ void evict_balance(struct engine *e, long err)
 		shrink(e, &s, EVICT_AGE_MIN);
 	else
 		balance(e);
+	ask_lease_task(e, full);
 	put_busy();
+}
+
+bool evict_is_tight(void)
+{
+	u64 bound = READ_ONCE(evict.bound);
+
+	return bound != ~0ULL && above(bound - bound / 4);
 }
 
 /* Ours if the user does not say: a quarter of what there is, and no more than half of
@@ -408,29 +460,33 @@ static bool look_only(const char *name, const char *text, void *arg)
 	return false;
 }
 
-void evict_start(const struct engine *e)
+void evict_start(struct engine *e)
 {
 	session_each(e, CACHE_LINK, look_only, NULL); /* removes what the killed left */
 	evict.engine = e;
 	evict.total = 0;
 	evict.busy = 0;
-	evict.shrinking = false;
+	evict.shrinking = evict.full = false;
+	evict.asked = 0;
 	WRITE_ONCE(evict.bound, bound_now(e));
 	evict.fresh = ~0UL >> 1; /* count before anything is done */
 }
 
 bool evict_tick(struct engine *e)
 {
-	struct shrink s = { .max = EVICT_CHUNKS_TICK };
+	struct shrink s = { .max = EVICT_CHUNKS_TICK, .unsettle = e };
 	bool more;
 
 	if (list_empty(&e->mm->mappings) || !is_bounded() || !get_busy())
 		return false;
 	count_all(e);
 	WRITE_ONCE(evict.bound, bound_now(e));
-	s.low = evict.bound - evict.bound / 8;
-	more = above(s.low) &&
-	       shrink(e, &s, above(evict.bound) ? EVICT_AGE_MIN : EVICT_AGE_IDLE);
+	s.low = evict.full ? 0 : evict.bound - evict.bound / 8;
+	more = above(s.low) && shrink(e, &s,
+				      evict.full || above(evict.bound) ? EVICT_AGE_MIN
+								       : EVICT_AGE_IDLE);
+	more &= !evict.full;
+	evict.full = false;
 	if (above(s.low))
 		drop_all_rests(e, &s);
 	put_busy();
@@ -439,13 +495,14 @@ bool evict_tick(struct engine *e)
 
 unsigned long evict_drop(struct address_space *m, u64 *from, unsigned int max)
 {
+	const struct shrink s = { .unsettle = evict.engine };
 	struct page_cache *c = evictable(m);
 	u64 end = (m->nrpages + PAGE_CACHE_CHUNK - 1) / PAGE_CACHE_CHUNK;
 	unsigned long n = 0;
 
 	for (; max && *from < end; max--, ++*from)
 		if (c && page_cache_resident(c, *from))
-			n += drop_chunk(m, c, *from);
+			n += drop_settled(m, c, &s, *from);
 	return n;
 }
 

@@ -195,6 +195,8 @@ static long convert(struct engine *e, const struct file_name *name, unsigned lon
 		*reason = TRACK_REFUSED;
 		ret = replace(e, m, start, end);
 	}
+	if (!ret)
+		settle_range(e, m, start, end);
 	if (!ret && register_range(e, start, end)) {
 		file_give_back(e, start, end, TRACK_REFUSED);
 		file_clean(e);
@@ -542,11 +544,18 @@ static void give_back(struct engine *e, unsigned long start, unsigned long end,
 	const struct vm_area_struct *vma;
 	unsigned long from;
 
+	if (has_engine(e))
+		unsettle_range(e, start, end, only);
 	while ((vma = mm_next_file(e->mm, start, end))) {
 		from = max(start, vma->vm_start);
 		start = min(end, vma->vm_end);
 		if (only && vma->vm_file->host->mapping != only)
 			continue;
+		if (vma_is_settled(vma)) { /* no memory: F2 cannot be had */
+			pin(e, from);
+			stat_inc(e->stat->files_stuck);
+			continue;
+		}
 		if (l.pagemap < 0) {
 			l.pagemap = pagemap_open_self();
 			l.mem = (int)sys_open("/proc/self/mem", O_RDONLY | O_CLOEXEC, 0);
@@ -608,7 +617,7 @@ static const struct vm_area_struct *area_of(const struct engine *e, unsigned lon
 }
 
 /* Where it cannot be registered nobody would fill the frames. */
-static bool register_areas(struct engine *e, const struct address_space *m)
+static bool register_areas(struct engine *e, struct address_space *m)
 {
 	const struct vm_area_struct *vma;
 	unsigned long start, end = 0;
@@ -616,7 +625,10 @@ static bool register_areas(struct engine *e, const struct address_space *m)
 	while ((vma = area_of(e, end, m))) {
 		start = vma->vm_start;
 		end = vma->vm_end;
-		if (vma->policy != POLICY_OWN || register_range(e, start, end))
+		if (vma->policy != POLICY_OWN)
+			return false;
+		settle_range(e, m, start, end);
+		if (register_range(e, start, end))
 			return false;
 		stat_inc(e->stat->files_kept);
 	}

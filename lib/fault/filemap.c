@@ -3,6 +3,7 @@
  * A fault in an area of a file (mm/filemap.c).
  *
  *	filemap_fault -> fill_chunk    what has no bit is read (fill.c)
+ *		      |-> settle_fault the chunk is whole: the kernel maps it (settle.c)
  *		      |-> map_frames   UFFDIO_CONTINUE what has one
  *		      |-> bypass       without the chunk: the page alone, private
  *		      '-> read_ahead   what comes next, not waited for (reader.c)
@@ -161,8 +162,9 @@ static enum outcome bring_in(struct engine *e, unsigned long page, bool minor,
 			     const struct file_plan *plan, long *err)
 {
 	struct address_space *m = plan->mapping;
-	unsigned long number = plan_number(plan, page), mapped;
+	unsigned long number = plan_number(plan, page);
 	unsigned long chunk = number / PAGE_CACHE_CHUNK;
+	bool mapped;
 
 	if (!chunk_lock(e, m->cache, chunk))
 		return NOTHING;
@@ -171,8 +173,11 @@ static enum outcome bring_in(struct engine *e, unsigned long page, bool minor,
 		believe_event(e, plan, page);
 	*err = plan->read ? fill_chunk(e, m, plan->pgoff, plan_end(plan))
 			  : fill_chunk(e, m, number, number + 1);
-	mapped = map_frames(e, plan, page, plan->end);
-	map_frames(e, plan, plan->start, page);
+	mapped = settle_fault(e, m, page, chunk);
+	if (!mapped) {
+		mapped = map_frames(e, plan, page, plan->end) != 0;
+		map_frames(e, plan, plan->start, page);
+	}
 	evict_touch(m, chunk);
 	chunk_unlock(m->cache, chunk);
 	if (mapped)

@@ -10,6 +10,7 @@
  *	shared.c     shared mappings, written back
  *	lease.c	     the task that waits for somebody who wants to write to a file
  *	chunk.c	     the locks in the index
+ *	settle.c     what the kernel maps by itself, since all of it is there
  *	evict.c	     how much may be cached, and what is dropped
  *	session.c    the links by which processes find each other's frames
  *
@@ -46,7 +47,7 @@ bool file_is_leaving(const struct engine *e, unsigned long page);
 /* --- evict.c ----------------------------------------------------------------------- */
 
 /* An engine begins to page files. The service task; about 14 KiB of stack. */
-void evict_start(const struct engine *e);
+void evict_start(struct engine *e);
 /* Pages of @chunk were asked for, and are mapped. Holding its lock. A fault task. */
 void evict_touch(const struct address_space *mapping, unsigned long chunk);
 /* [page, page + n), of one chunk whose lock is held, are about to get their bits.
@@ -69,6 +70,28 @@ void evict_pin(const struct address_space *mapping);
 /* Pages: how many frames there may be, ~0 if any number, and are, of all processes of the
  * session, as they were counted last. Any task. */
 void evict_account(unsigned long *bound, unsigned long *total);
+
+/* Most of what may be is in use: nothing should be kept from being dropped. Any task. */
+bool evict_is_tight(void);
+
+/* --- settle.c ----------------------------------------------------------------------- */
+
+/* In [start, end), areas of @mapping that are not registered yet: the chunks that are
+ * whole. Who converts an area, or inherits it; mmap_lock held. */
+void settle_range(struct engine *e, struct address_space *mapping, unsigned long start,
+		  unsigned long end);
+/* The answer to a fault at @page, in @chunk, whose lock is held: the kernel is to map it,
+ * and who waits has been woken. False: nothing is done. A fault task. */
+bool settle_fault(struct engine *e, struct address_space *mapping, unsigned long page,
+		  unsigned long chunk);
+/* Somebody, also we, needs the chunk to stay (C8). Holding its lock. */
+bool settle_holds(const struct address_space *mapping, u64 chunk);
+/* All areas of files in [start, end), of @only if it is not NULL, are watched again; false:
+ * not all. mmap_lock held. */
+bool unsettle_range(struct engine *e, unsigned long start, unsigned long end,
+		    const struct address_space *only);
+/* This process does not need the chunk to stay any more, if possible. mmap_lock held. */
+void unsettle_chunk(struct engine *e, struct address_space *mapping, u64 chunk);
 
 /* --- session.c ---------------------------------------------------------------------- */
 

@@ -268,7 +268,9 @@ static void close_both(struct address_space *m)
 		sys_close(m->frames_fd);
 	if (m->direct_fd >= 0)
 		sys_close(m->direct_fd);
-	m->index_fd = m->frames_fd = m->direct_fd = -1;
+	if (m->hold_fd >= 0)
+		sys_close(m->hold_fd);
+	m->index_fd = m->frames_fd = m->direct_fd = m->hold_fd = -1;
 }
 
 /* Index and frames of the engine @pid, which may be another process by now: nothing is
@@ -357,6 +359,17 @@ static bool create(struct engine *e, struct address_space *m, const char *name)
 	return true;
 }
 
+/* Index and frames are there. */
+static void complete(struct engine *e, struct address_space *m)
+{
+	/* An open file description of its own: locks by one never conflict. */
+	m->hold_fd = (int)open_of((int)sys_getpid(), m->index_fd);
+	frames_map(e, m);
+	reader_open(e, m);
+	link_make(e, m);
+	__atomic_store_n(&m->evictable, true, __ATOMIC_SEQ_CST);
+}
+
 static struct address_space *mapping_make(struct engine *e, int fd,
 					  const struct file_key *key, const char *name)
 {
@@ -372,10 +385,7 @@ static struct address_space *mapping_make(struct engine *e, int fd,
 		mapping_free(e->mm, m);
 		return NULL;
 	}
-	frames_map(e, m);
-	reader_open(e, m);
-	link_make(e, m);
-	__atomic_store_n(&m->evictable, true, __ATOMIC_SEQ_CST);
+	complete(e, m);
 	return m;
 }
 
@@ -466,11 +476,8 @@ bool mapping_inherit(struct engine *e, struct address_space *m,
 	if (!e->parent_fault || !m->parent.shared || !inherit_file(e, m) ||
 	    !inherit_frames(e, m, frames))
 		return false;
-	frames_map(e, m);
-	reader_open(e, m);
 	m->shared = true;
-	link_make(e, m);
-	__atomic_store_n(&m->evictable, true, __ATOMIC_SEQ_CST);
+	complete(e, m);
 	__atomic_store_n(&m->state, MAPPING_LIVE, __ATOMIC_SEQ_CST);
 	return true;
 }

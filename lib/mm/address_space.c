@@ -69,6 +69,7 @@ struct address_space *mapping_new(struct mm_struct *mm, const struct file_key *k
 		.file_fd = -1,
 		.frames_fd = -1,
 		.direct_fd = -1,
+		.hold_fd = -1,
 		.index_fd = -1,
 	};
 	list_add_rcu(&mapping->list, &mm->mappings);

@@ -45,6 +45,7 @@ struct address_space {
 	struct page_cache *cache;	  /* mapped shared, TRACK_OURS, DONTFORK */
 	int file_fd, frames_fd, index_fd; /* in the engine's table; lib/fault's */
 	int direct_fd; /* the file again, for reads past the kernel's cache; or -1 */
+	int hold_fd;   /* the index again, for locks on chunks (C8); or -1 */
 	bool direct_failed;
 	bool quick;	    /* the last read did not wait for a disk; any task */
 	u8 drop;	    /* enum file_drop; any task */

@@ -210,11 +210,40 @@ static void begin(struct vm_fault *vmf, struct fault_stream *s, bool major)
 	s->window = (unsigned int)((s->end - s->start) >> PAGE_SHIFT);
 }
 
+/*
+ * A stream that has gone on unseen, through what is settled: the fault is where that ends,
+ * and the stream was last seen in it.
+ */
+static struct fault_stream *unseen(const struct vm_fault *vmf)
+{
+	const struct vm_area_struct *vma = vmf->vma;
+	struct vm_area_struct *prev;
+
+	tree_find_prev(rcu_dereference(vmf->mm->root), vma->vm_start, &prev);
+	if (!prev || prev->vm_end != vma->vm_start || !vma_is_settled(prev) ||
+	    vma_host(prev) != vma_host(vma) || vmf->address - vma->vm_start >= SKIP)
+		return NULL;
+	for (int i = 0; i < NR_STREAMS; i++) {
+		struct fault_stream *s = &vmf->streams->s[i];
+
+		if (s->start == s->end || s->end < prev->vm_start ||
+		    s->end > vmf->address)
+			continue;
+		s->end = vmf->address;
+		return s;
+	}
+	return NULL;
+}
+
 static void next_in_stream(struct vm_fault *vmf, bool major)
 {
 	struct fault_streams *streams = vmf->streams;
 	struct fault_stream *s = stream_find(streams, vmf->address, in_order);
-	bool found = s != NULL;
+	bool found;
+
+	if (!s)
+		s = unseen(vmf);
+	found = s != NULL;
 
 	if (!s)
 		s = stream_least_recently_used(streams);

@@ -51,7 +51,7 @@ static void dup_mappings(struct mm_struct *mm)
 		mapping->cache = NULL;
 		mapping->dirty = NULL;
 		mapping->file_fd = mapping->frames_fd = mapping->index_fd = -1;
-		mapping->direct_fd = -1;
+		mapping->direct_fd = mapping->hold_fd = -1;
 		mapping->huge = 0; /* VM_DONTCOPY */
 		mapping->shared = mapping->evictable = false;
 		mapping->state = MAPPING_LEAVING;

@@ -407,6 +407,12 @@ void mm_adopt_file(struct mm_struct *mm, const struct area_desc *d);
 void mm_set_program_uffd(struct mm_struct *mm, unsigned long start, unsigned long end,
 			 unsigned long uffd_flags);
 /*
+ * [start, end), of one area of a file that we page, is registered for missing pages alone
+ * now: all its frames are there, and stay (lib/base/page_cache.h, C8). mm_set_uffd() ends
+ * that. Caller holds mmap_lock; mm_prepare() has succeeded.
+ */
+void mm_set_settled(struct mm_struct *mm, unsigned long start, unsigned long end);
+/*
  * dup_mmap(), seen from the child: DONTCOPY areas are gone, WIPEONFORK stays, no area is
  * locked or registered any more, counters start at zero. Areas inherit their anon_vmas
  * (anon_vma_fork()) if mm_prepare(mm, 0, ~0UL) came before; without memory they forget
@@ -464,6 +470,13 @@ unsigned long vma_iter_generation(const struct vma_iter *it);
 static inline struct file_host *vma_host(const struct vm_area_struct *vma)
 {
 	return vma->vm_file ? vma->vm_file->host : NULL;
+}
+
+/* What it shows of a file of ours is all there: mm_set_settled(). */
+static inline bool vma_is_settled(const struct vm_area_struct *vma)
+{
+	return vma_host(vma) &&
+	       (vma->vm_flags & (VM_UFFD_MISSING | VM_UFFD_MINOR)) == VM_UFFD_MISSING;
 }
 
 /* Shared memory that is in no file on a disk, as far as a call showed it. */

@@ -335,9 +335,18 @@ static void area_registered(struct vma_txn *t, struct vm_area_struct *vma)
 	history_registered(t->mm, vma);
 }
 
-void mm_set_uffd(struct mm_struct *mm, unsigned long start, unsigned long end, bool on)
+static void areas_registered(struct vma_txn *t, unsigned long start, unsigned long end)
 {
 	struct vm_area_struct *vma;
+
+	for (unsigned long p = start; (vma = txn_find(t, p)) && vma->vm_start < end;) {
+		p = vma->vm_end;
+		area_registered(t, vma);
+	}
+}
+
+void mm_set_uffd(struct mm_struct *mm, unsigned long start, unsigned long end, bool on)
+{
 	struct vma_txn t;
 
 	if (end <= start || !txn_begin_quiet(&t, mm, mm_count_areas(mm, start, end)))
@@ -346,11 +355,19 @@ void mm_set_uffd(struct mm_struct *mm, unsigned long start, unsigned long end, b
 		uffd_range(&t, start, end, VM_UFFD_PROGRAM, OWN_MODE);
 	else
 		uffd_range(&t, start, end, VM_UFFD_FLAGS, 0);
-	for (unsigned long p = start;
-	     on && (vma = txn_find(&t, p)) && vma->vm_start < end;) {
-		p = vma->vm_end;
-		area_registered(&t, vma);
-	}
+	if (on)
+		areas_registered(&t, start, end);
+	txn_commit(&t);
+}
+
+void mm_set_settled(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	struct vma_txn t;
+
+	if (end <= start || !txn_begin_quiet(&t, mm, mm_count_areas(mm, start, end)))
+		return;
+	uffd_range(&t, start, end, VM_UFFD_PROGRAM, VM_UFFD_MISSING);
+	areas_registered(&t, start, end);
 	txn_commit(&t);
 }
 
@@ -430,7 +447,8 @@ bool mm_next_to_register(struct mm_struct *mm, unsigned long addr, unsigned long
 	     addr = vma->vm_end) {
 		mode = mm_uffd_mode(mm, vma);
 		if (vma->policy != POLICY_OWN || (vma->vm_flags & VM_HUGEPAGE && !huge) ||
-		    (vma->vm_flags & mode) == mode || shmem_is_left(mm, vma))
+		    (vma->vm_flags & mode) == mode || vma_is_settled(vma) ||
+		    shmem_is_left(mm, vma))
 			continue;
 		*start = vma->vm_start;
 		*end = vma->vm_end;
