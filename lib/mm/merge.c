@@ -211,7 +211,7 @@ static void keep_edge(struct vma_txn *t, struct vm_area_struct *left,
 		      struct vm_area_struct *right)
 {
 	if (left->vm_end != right->vm_start || right->known & VMA_KNOWN_START ||
-	    can_vma_merge(left, right) != MERGE_YES)
+	    can_vma_merge(left, right) < MERGE_GUESS_YES)
 		return;
 	vma_edit(t, right)->known |= VMA_KNOWN_START;
 }
