@@ -260,8 +260,8 @@ static bool go_on(const struct shrink *s)
 	return above(s->low) && s->max && (s->unsettle || evict.held < HELD_MAX);
 }
 
-static bool drop_settled(struct address_space *m, struct page_cache *c,
-			 const struct shrink *s, u64 chunk)
+static unsigned long drop_settled(struct address_space *m, struct page_cache *c,
+				  const struct shrink *s, u64 chunk)
 {
 	if (s->unsettle)
 		unsettle_chunk(s->unsettle, m, chunk);
@@ -428,11 +428,14 @@ void evict_balance(struct engine *e, long err)
 	put_busy();
 }
 
-bool evict_is_tight(void)
+bool evict_is_tight(const struct address_space *m)
 {
-	u64 bound = READ_ONCE(evict.bound);
+	u64 bound = READ_ONCE(evict.bound), most = bound - bound / 4;
 
-	return bound != ~0ULL && above(bound - bound / 4);
+	/* What others have filled since we counted, of this file at least. */
+	return bound != ~0ULL &&
+	       (above(most) ||
+		READ_ONCE(m->cache->filled) > READ_ONCE(m->cache->evicted) + most);
 }
 
 /* Ours if the user does not say: a quarter of what there is, and no more than half of
@@ -452,20 +455,11 @@ static u64 bound_now(const struct engine *e)
 	return max(quarter, (u64)BOUND_MIN);
 }
 
-static bool look_only(const char *name, const char *text, void *arg)
-{
-	(void)name;
-	(void)text;
-	(void)arg;
-	return false;
-}
-
 void evict_start(struct engine *e)
 {
-	session_each(e, CACHE_LINK, look_only, NULL); /* removes what the killed left */
 	evict.engine = e;
-	evict.total = 0;
 	evict.busy = 0;
+	count_all(e); /* also removes what the killed left */
 	evict.shrinking = evict.full = false;
 	evict.asked = 0;
 	WRITE_ONCE(evict.bound, bound_now(e));
@@ -482,9 +476,9 @@ bool evict_tick(struct engine *e)
 	count_all(e);
 	WRITE_ONCE(evict.bound, bound_now(e));
 	s.low = evict.full ? 0 : evict.bound - evict.bound / 8;
-	more = above(s.low) && shrink(e, &s,
-				      evict.full || above(evict.bound) ? EVICT_AGE_MIN
-								       : EVICT_AGE_IDLE);
+	more = above(s.low) &&
+	       shrink(e, &s,
+		      evict.full || above(evict.bound) ? EVICT_AGE_MIN : EVICT_AGE_IDLE);
 	more &= !evict.full;
 	evict.full = false;
 	if (above(s.low))

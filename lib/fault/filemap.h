@@ -71,8 +71,9 @@ void evict_pin(const struct address_space *mapping);
  * session, as they were counted last. Any task. */
 void evict_account(unsigned long *bound, unsigned long *total);
 
-/* Most of what may be is in use: nothing should be kept from being dropped. Any task. */
-bool evict_is_tight(void);
+/* Most of what may be is in use: nothing of @mapping should be kept from being dropped.
+ * Any task that may use its index. */
+bool evict_is_tight(const struct address_space *mapping);
 
 /* --- settle.c ----------------------------------------------------------------------- */
 
@@ -86,8 +87,8 @@ bool settle_fault(struct engine *e, struct address_space *mapping, unsigned long
 		  unsigned long chunk);
 /* Somebody, also we, needs the chunk to stay (C8). Holding its lock. */
 bool settle_holds(const struct address_space *mapping, u64 chunk);
-/* All areas of files in [start, end), of @only if it is not NULL, are watched again; false:
- * not all. mmap_lock held. */
+/* All areas of files in [start, end), of @only if it is not NULL, are watched again;
+ * false: not all. mmap_lock held. */
 bool unsettle_range(struct engine *e, unsigned long start, unsigned long end,
 		    const struct address_space *only);
 /* This process does not need the chunk to stay any more, if possible. mmap_lock held. */

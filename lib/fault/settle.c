@@ -10,8 +10,8 @@
  *	index	[ read lock		      ]			     C8 of page_cache.h
  *
  *	file_convert, file_inherit -> settle_range    what is there when it is mapped
- *	filemap_fault		   -> settle_fault    the answer to an event in such a chunk
- *	file_give_back		   -> unsettle_range  write-protection is needed for that
+ *	filemap_fault		   -> settle_fault    the answer to an event in such a
+ *chunk file_give_back		   -> unsettle_range  write-protection is needed for that
  *	evict_tick, evict_drop	   -> unsettle_chunk  so that it can be dropped
  *
  * Of what has been read ahead the last chunk is not settled before somebody comes: his
@@ -26,7 +26,8 @@
 #include "lib/sys/sys.h"
 #include "lib/sys/uffd.h"
 
-/* Each settled piece may make two areas more of one, of which a program may have 65530. */
+/* Each settled piece may make two areas more of one, of which a program may have 65530.
+ */
 #define AREAS_MAX 8192
 #define AHEAD_MAX 32 /* chunks settled at one fault, beside its own */
 
@@ -147,7 +148,8 @@ static void doubt_merged(struct engine *e, unsigned long start, unsigned long en
 {
 	const struct vm_area_struct *vma = find_vma(e->mm, start);
 
-	if ((vma->vm_start < start || vma->vm_end > end) && !e->reserve(start, end - start))
+	if ((vma->vm_start < start || vma->vm_end > end) &&
+	    !e->reserve(start, end - start))
 		mm_doubt(e->mm, start, end);
 }
 
@@ -212,10 +214,11 @@ static bool settle_run(struct engine *e, struct address_space *m,
 static bool is_possible(const struct engine *e, const struct address_space *m)
 {
 	return m->hold_fd >= 0 && !m->written && m->state == MAPPING_LIVE &&
-	       READ_ONCE(e->mm->map_count) < AREAS_MAX && !evict_is_tight();
+	       READ_ONCE(e->mm->map_count) < AREAS_MAX && !evict_is_tight(m);
 }
 
-static bool can_be_settled(const struct vm_area_struct *vma, const struct address_space *m)
+static bool can_be_settled(const struct vm_area_struct *vma,
+			   const struct address_space *m)
 {
 	return vma_host(vma) && vma_host(vma)->mapping == m &&
 	       vma->policy == POLICY_OWN && !vma_is_settled(vma) &&

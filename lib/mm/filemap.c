@@ -211,8 +211,8 @@ static void begin(struct vm_fault *vmf, struct fault_stream *s, bool major)
 }
 
 /*
- * A stream that has gone on unseen, through what is settled: the fault is where that ends,
- * and the stream was last seen in it.
+ * A stream that has gone on unseen, through what is settled: the fault is where that
+ * ends, and the stream was last seen in it.
  */
 static struct fault_stream *unseen(const struct vm_fault *vmf)
 {

@@ -238,6 +238,82 @@ Test(cache, nothing_goes_without_need)
 	readers_end(&a, &b);
 }
 
+/* --- what the kernel maps by itself ------------------------------------------------- */
+
+static void expect_settled(int processes)
+{
+	ask_cache("--json");
+	cr_expect_eq(count("\"settled\":6144"), processes, "%s", got.out);
+}
+
+Test(cache, what_is_whole_needs_no_faults)
+{
+	struct live a, b;
+
+	readers_start(&a, &b, "SHADOWMM_CACHE=unlimited");
+	all_right(&a, "r");
+	expect_settled(1);
+	all_right(&b, "um");
+	expect_settled(2);
+	all_right(&b, "rwrfdrf");
+	expect_settled(2);
+	cr_expect(strstr(got.out, "\"minor\":0,\"major\":0"), "b: %s", got.out);
+	all_right(&a, "rwrfdrwf");
+	ask_cache("--drop");
+	cr_expect_str_eq(got.out, "6144 pages dropped\n");
+	expect_settled(0);
+	all_right(&b, "rwr");
+	all_right(&a, "frdr");
+	expect_settled(2);
+	readers_end(&a, &b);
+}
+
+static void ask_file(void)
+{
+	const char *argv[] = { scratch_path("shadowmm"), "cache", "--json", file_path,
+			       NULL };
+
+	do
+		ask(argv);
+	while (number("settled") == 0);
+}
+
+/* C8 of lib/base/page_cache.h */
+Test(cache, what_another_maps_unasked_is_not_dropped)
+{
+	struct live a, b;
+
+	reader_start(&b, "SHADOWMM_CACHE=unlimited");
+	all_right(&b, "r");
+	ask_file();
+	reader_start(&a, "SHADOWMM_CACHE=1048576");
+	all_right(&a, "rwrdr");
+	ask_cache("--json");
+	cr_expect_eq(number("evicted"), 0, "%s", got.out);
+	all_right(&b, "rwr");
+	cr_assert_eq(kill(b.pid, SIGKILL), 0);
+	cr_expect_eq(WTERMSIG(live_end(&b)), SIGKILL);
+	all_right(&a, "rwrdrf");
+	ask_cache("--json");
+	cr_expect_gt(number("evicted"), SIZE / PAGE / 2, "%s", got.out);
+	cr_expect_eq(live_end(&a), 0);
+}
+
+/* A bound that is filled by what is settled: the lease task makes room. */
+Test(cache, what_is_settled_goes_when_there_is_no_room)
+{
+	struct live a, b;
+
+	readers_start(&a, &b, "SHADOWMM_CACHE=20971520");
+	for (int i = 0; i < 4; i++) {
+		all_right(&a, "rwrdr");
+		all_right(&b, "rwrf");
+	}
+	ask_cache("--json");
+	cr_expect_gt(number("evicted"), SIZE / PAGE / 2, "%s", got.out);
+	readers_end(&a, &b);
+}
+
 /* --- rmap --file ------------------------------------------------------------------- */
 
 /* Where @pid has page @page of the file, by its list of areas; 0: nowhere. Its areas have

@@ -76,8 +76,9 @@ static void add(json_t *to, const char *key, json_t *from)
 
 static void take_file(struct cache_query *q, pid_t pid, json_t *file)
 {
-	static const char *const own[] = { "lease",    "mappings", "minor",  "major",
-					   "bypassed", "mapped",   "filled", "evicted" };
+	static const char *const own[] = { "lease",  "mappings", "minor",
+					   "major",  "bypassed", "mapped",
+					   "filled", "evicted",	 "settled" };
 	json_t *frames = find_frames(q, json_num(file, "frames"));
 	json_t *process = json_pack("{si}", "pid", (int)pid);
 
@@ -173,10 +174,11 @@ static void print_file(json_t *f)
 	printf("%s%s%s\n", json_str(f, "file"),
 	       json_bool(f, "shared") ? "" : " (not shared: changed lately)",
 	       json_bool(f, "pinned") ? " (pinned)" : "");
-	json_array_foreach(processes, i, p)
-		printf("%11s%ld, lease %s: %ld minor, %ld major, %ld filled\n",
-		       "process ", json_num(p, "pid"), json_str(p, "lease"),
-		       json_num(p, "minor"), json_num(p, "major"), json_num(p, "filled"));
+	json_array_foreach(processes, i, p) printf(
+		"%11s%ld, lease %s: %ld minor, %ld major, %ld filled, %ld settled\n",
+		"process ", json_num(p, "pid"), json_str(p, "lease"),
+		json_num(p, "minor"), json_num(p, "major"), json_num(p, "filled"),
+		json_num(p, "settled"));
 }
 
 static void print_text(const struct cache_query *q)
