@@ -214,7 +214,8 @@ static bool settle_run(struct engine *e, struct address_space *m,
 static bool is_possible(const struct engine *e, const struct address_space *m)
 {
 	return m->hold_fd >= 0 && !m->written && m->state == MAPPING_LIVE &&
-	       READ_ONCE(e->mm->map_count) < AREAS_MAX && !evict_is_tight(m);
+	       !READ_ONCE(e->mm->blind) && READ_ONCE(e->mm->map_count) < AREAS_MAX &&
+	       !evict_is_tight(m);
 }
 
 static bool can_be_settled(const struct vm_area_struct *vma,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A file mapped privately and read: cold, warm, at random, by a second process, and what memory
-that takes. Under the library with SHADOWMM_FILES=own; FILES_MB is the size of the file."""
+that takes. Warm: the kernel has the file in its cache, the library nothing; held: each has it in
+its own. Under the library with SHADOWMM_FILES=own; FILES_MB is the size of the file."""
 
 import contextlib
 import ctypes
@@ -127,6 +128,17 @@ def pair_rows(bench, path):
             bench.add(Row(SECTION, f"files {what} of {name}", "MiB", columns), table.latency)
 
 
+def held_rows(bench, path):
+    """The file is in the cache of whoever pages it: the kernel's, or ours, which lives as long as
+    somebody has the file mapped. It is our second process that is compared here."""
+    holder = Reader(bench, ways_of(bench)[OURS][1], path, "hold")
+    try:
+        read_row(bench, "files sequential, held", "warm", path)
+        read_row(bench, "files random, held", "random", path)
+    finally:
+        holder.end()
+
+
 def memory_rows(bench, path):
     """Read with the kernel's cache empty. What the kernel keeps of the file is mapped by those
     whom it serves, so it is in their Pss; beside frames of ours it is a second copy."""
@@ -151,5 +163,6 @@ def measure(bench):
         read_row(bench, "files sequential cold", "cold", path, (FLOOR,))
         read_row(bench, "files sequential warm", "warm", path)
         read_row(bench, "files random warm", "random", path)
+        held_rows(bench, path)
         pair_rows(bench, path)
         memory_rows(bench, path)

@@ -216,6 +216,36 @@ Test(address_space, frames_are_registered_in_all_modes)
 	EXPECT_MAP(mm, "HHHHAAAA                      FFFF");
 }
 
+static void set_settled(unsigned int from, unsigned int to)
+{
+	cr_assert_eq(mm_prepare(mm, AT(from), PAGES(to - from)), 0);
+	mm_set_settled(mm, AT(from), AT(to));
+}
+
+Test(address_space, settled_pieces_are_areas_of_their_own)
+{
+	unsigned long start, end;
+
+	map_draw(mm, "FFFFFFFF");
+	convert(0, 8, 30);
+	set_settled(0, 2);
+	cr_assert(mm_next_to_register(mm, 0, AT(20), &start, &end));
+	cr_expect(start == AT(2) && end == AT(8), "the rest");
+	set_uffd(2, 8, true);
+	cr_expect(!mm_next_to_register(mm, 0, AT(20), &start, &end));
+	cr_expect(vma_is_settled(find_vma(mm, AT(0))));
+	cr_expect(!vma_is_settled(find_vma(mm, AT(2))));
+	cr_expect_eq(find_vma(mm, AT(2))->vm_start, AT(2));
+	set_settled(2, 4);
+	cr_expect_eq(find_vma(mm, AT(0))->vm_end, AT(4), "merged");
+	cr_expect_eq(find_vma(mm, AT(0))->vm_flags & VM_UFFD_FLAGS, VM_UFFD_MISSING);
+	set_settled(6, 8);
+	set_uffd(0, 8, true);
+	cr_expect_eq(find_vma(mm, AT(0))->vm_end, AT(8));
+	cr_expect(!vma_is_settled(find_vma(mm, AT(0))));
+	cr_expect_eq(mapping->refs, 1);
+}
+
 Test(address_space, copy_on_write_leaves_files_alone)
 {
 	unsigned long start = AT(0), end = AT(8);

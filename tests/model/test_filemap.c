@@ -295,6 +295,29 @@ Test(filemap, in_order_windows_double_and_read_ahead)
 	cr_expect_eq(plan.file.ahead, 4096 - 2560, "the end of the file");
 }
 
+static void settle(unsigned long first, unsigned long pages)
+{
+	cr_assert_eq(mm_prepare(mm, AT(column_of(first)), PAGES(pages)), 0);
+	mm_set_settled(mm, AT(column_of(first)), AT(column_of(first + pages)));
+}
+
+/* The kernel maps it without telling us where the program has got to. */
+Test(filemap, a_stream_goes_on_behind_what_is_settled)
+{
+	map_file(0, 4096, 0, PAGES(4096));
+	expect_window(0, 0, 0, 32);
+	expect_window(32, 0, 32, 96);
+	settle(0, 512);
+	expect_window(512, 0, 512, 640);
+	cr_expect_eq(plan.file.ahead, 512);
+	settle(512, 1024);
+	expect_window(1536, 0, 1536, 1792);
+	cr_expect_eq(plan.file.ahead, 1536);
+	settle(2048, 512);
+	expect_window(2700, 0, 2688, 2720); /* not where that ends */
+	cr_expect_eq(plan.file.ahead, 0);
+}
+
 /* As at random, but the kernel has it all: what is read is read from memory. */
 Test(filemap, cold_for_us_and_quickly_read)
 {
