@@ -57,6 +57,8 @@ void no_device(void); /* an empty /dev, in a mount namespace of its own */
 void filter_call(int nr, unsigned int action);
 /* ioctl(2) with @command does. */
 void filter_ioctl(unsigned int command, unsigned int action);
+/* pread(2) of @bytes or more does. */
+void filter_pread(unsigned int bytes, unsigned int action);
 
 /* The number behind the first "@key": of @json; fails the test if there is none. */
 unsigned long member(const char *json, const char *key);

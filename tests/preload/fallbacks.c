@@ -22,6 +22,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -432,7 +433,7 @@ static unsigned long counter(const char *name)
 
 /* A file of 24 MiB that the kernel did not have in its cache has been read once, in
  * order, and compared. What `stat` counted is in @under; true: the frames are huge. */
-static bool file_is_read(void (*before)(void))
+static bool file_is_compared(void (*before)(void))
 {
 	const struct how how = { .before = before,
 				 .env = { "SHADOWMM_QUIET=1", "SHADOWMM_FILES=own",
@@ -455,11 +456,20 @@ static bool file_is_read(void (*before)(void))
 	cr_expect(under.status == 0, "%s", under.err);
 	cr_expect_eq(live_end(&l), 0);
 	cr_expect_eq(counter("files_ours"), 1);
+	return !memfd;
+}
+
+/* The same, by us from beginning to end. */
+static bool file_is_read(void (*before)(void))
+{
+	bool huge = file_is_compared(before);
+
+	cr_expect_eq(counter("files_left"), 0);
 	cr_expect_gt(counter("file_ahead"), 4);
 	/* Who is slower than the disk has windows that nobody missed yet. */
 	cr_expect_leq(counter("file_ahead_used") + counter("file_ahead_unused"),
 		      counter("file_ahead"));
-	return !memfd;
+	return huge;
 }
 
 #define FILE_PAGES (24 * 256 + 1)
@@ -517,6 +527,48 @@ static void plain_reads_only(void)
 Test(fallbacks, files_by_plain_reads)
 {
 	file_is_read(plain_reads_only);
+	cr_expect_eq(counter("file_read_direct"), 0);
+}
+
+#define DIRECT_BYTES (16 * 4096) /* no direct read is smaller */
+
+static void no_direct_reads(void)
+{
+	filter_pread(DIRECT_BYTES, SECCOMP_RET_ERRNO | EIO);
+}
+
+static bool has_uncached_reads(void)
+{
+	char byte;
+	const struct iovec to = { &byte, 1 };
+	int fd = open(scratch_path("file_read"), O_RDONLY | O_CLOEXEC);
+	ssize_t n = syscall(SYS_preadv2, fd, &to, 1, 0, 0, 0x80 /* RWF_DONTCACHE */);
+
+	cr_assert(fd >= 0 && !close(fd));
+	return n == 1;
+}
+
+/* The disk fails those only: the file stays ours, and is read by the other way. */
+Test(fallbacks, files_whose_direct_reads_fail)
+{
+	if (!has_uncached_reads())
+		cr_skip_test("no RWF_DONTCACHE: pread(2) is the other way as well");
+	file_is_read(no_direct_reads);
+	cr_expect_eq(counter("file_read_direct"), 0);
+	cr_expect_eq(counter("file_read_buffered"), FILE_PAGES);
+}
+
+static void no_reads(void)
+{
+	filter_call(SYS_preadv2, SECCOMP_RET_ERRNO | EIO);
+	no_direct_reads();
+}
+
+/* The kernel pages it then, and the program does not notice. */
+Test(fallbacks, files_that_cannot_be_read)
+{
+	file_is_compared(no_reads);
+	cr_expect_eq(counter("files_left"), 1);
 	cr_expect_eq(counter("file_read_direct"), 0);
 }
 
