@@ -241,6 +241,18 @@ void live_command(const struct live *l, char command, const char *answer)
 	cr_assert_str_eq(line, answer);
 }
 
+void live_ask(struct capture *c, const struct live *l, const char *command,
+	      const char *option, void (*before)(void))
+{
+	const struct how how = { .before = before, .plain = true };
+	char pid[16];
+	const char *argv[] = { scratch_path("shadowmm"), command, option ? option : pid,
+			       option ? pid : NULL, NULL };
+
+	snprintf(pid, sizeof(pid), "%d", (int)l->pid);
+	capture(c, &how, argv);
+}
+
 int live_end(struct live *l)
 {
 	close(l->in);
