@@ -1,6 +1,7 @@
 include tests/base/local.mk
 include tests/patch/local.mk
 include tests/ctl/local.mk
+include tests/fault/local.mk
 include tests/programs/local.mk
 include tests/preload/local.mk
 include tests/coverage/local.mk

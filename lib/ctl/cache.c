@@ -137,41 +137,56 @@ static bool is_file(const struct address_space *m, const struct ctl_file *f)
 		      m->key.minor == f->minor);
 }
 
-/* The @n-th file that is meant, or NULL. */
-static struct address_space *nth_mapping(const struct mm_struct *mm,
-					 const struct ctl_file *f, unsigned int n)
+/* Where the next piece begins. Between two of them files come and go. */
+struct dropping {
+	unsigned long number; /* of the file, or of one that has gone: then of an older */
+	u64 from;	      /* chunk */
+};
+
+static struct address_space *next_mapping(const struct mm_struct *mm,
+					  const struct ctl_file *f, struct dropping *d)
 {
 	struct list_head *pos;
 
 	list_for_each (pos, &mm->mappings) {
 		struct address_space *m = list_entry(pos, struct address_space, list);
 
-		if (is_file(m, f) && !n--)
-			return m;
+		if (!is_file(m, f) || m->number > d->number)
+			continue;
+		if (m->number < d->number)
+			*d = (struct dropping){ .number = m->number };
+		return m;
 	}
 	return NULL;
+}
+
+/* mmap_lock is held. False: there is no more. */
+static bool drop_piece(const struct ctl_env *env, const struct ctl_file *f,
+		       struct dropping *d, unsigned long *pages)
+{
+	struct address_space *m = env->cache ? next_mapping(env->mm, f, d) : NULL;
+
+	if (!m)
+		return false;
+	*pages += env->cache->drop(m, &d->from, CHUNKS_AT_ONCE);
+	if (d->from * PAGE_CACHE_CHUNK >= m->nrpages)
+		*d = (struct dropping){ .number = m->number - 1 };
+	return true;
 }
 
 void ctl_cache_drop(struct reply *r, const struct ctl_file *f)
 {
 	const struct ctl_env *env = r->c->env;
-	struct address_space *m;
+	struct dropping d = { .number = ~0UL };
 	unsigned long pages = 0;
-	unsigned int n = 0;
-	u64 from = 0;
+	bool more;
 
 	do {
 		if (!lock(r, "cache drop"))
 			return;
-		m = nth_mapping(env->mm, f, n);
-		if (m && env->cache)
-			pages += env->cache->drop(m, &from, CHUNKS_AT_ONCE);
-		if (m && from * PAGE_CACHE_CHUNK >= m->nrpages) {
-			from = 0;
-			n++;
-		}
+		more = drop_piece(env, f, &d, &pages);
 		mutex_unlock(env->mmap_lock);
-	} while (m && env->cache);
+	} while (more);
 	reply_printf(r, "{\"pid\":%d,\"dropped\":%lu}", env->pid, pages);
 }
 

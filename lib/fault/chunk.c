@@ -32,9 +32,14 @@ static void lock_wait(u32 *lock, u32 seen)
 
 /*
  * Drepper, "Futexes are tricky", mutex 3, with a tid for the holder: of the service task,
- * whoever of us it is, since we all die at once. (The number of the first task lives on
- * until somebody reaps the process, and to ask for one's own is a system call.) Who holds
- * it may be reading from a slow disk, so it is not waited for without end: C3.
+ * whoever of us it is, since we are all killed at once. (The number of the first task
+ * lives on until somebody reaps the process, and to ask for one's own is a system call.)
+ * Who holds it may be reading from a slow disk, so it is not waited for without end: C3.
+ *
+ * The service task sleeps, so it is gone at once; a task in the kernel first ends what it
+ * is at, one read, write or hole in the frames, without the lock. Bytes that come late
+ * are those that are there (read_direct(), fill.c). A late hole takes frames whose bits
+ * are set: the next access says so, and the bits go (believe_event(), filemap.c).
  */
 bool chunk_lock(const struct engine *e, struct page_cache *c, unsigned long chunk)
 {

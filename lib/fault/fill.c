@@ -126,9 +126,15 @@ bool pages_by_direct(const struct address_space *m, unsigned long page, unsigned
 }
 
 /*
- * Past the kernel's cache, also to where the frames are: who is killed meanwhile does not
- * die, nor lose the lock, before the kernel has done with it. Bytes, whole pages but for
- * the last of the file; 0: it is to be read otherwise.
+ * Past the kernel's cache, also to where the frames are. Bytes, whole pages but for the
+ * last of the file; 0: it is to be read otherwise.
+ *
+ * Who is killed meanwhile does not die before the kernel has done with it, but he may
+ * lose the lock before (chunk.c), and what comes late comes to pages that another process
+ * has filled since, and shows. It is what is there already: the lease ends with our
+ * descriptor table, which he still has, and the other one read under a lease of his own.
+ * Should the kernel take ours away before (lease-break-time), a writer has come, for whom
+ * everybody who shows these frames has left the file.
  */
 static size_t read_direct(struct engine *e, struct address_space *m, unsigned long page,
 			  unsigned long n, size_t want, char *buf)

@@ -63,6 +63,7 @@ struct address_space *mapping_new(struct mm_struct *mm, const struct file_key *k
 	if (!mapping)
 		return NULL;
 	*mapping = (struct address_space){
+		.number = ++mm->last_mapping,
 		.state = MAPPING_LIVE,
 		.key = *key,
 		.nrpages = key->size / PAGE_SIZE + (key->size % PAGE_SIZE != 0),

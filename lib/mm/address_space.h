@@ -35,7 +35,8 @@ enum file_drop {
 /* Made and ended under mmap_lock; read under mm_read_lock(). Counters: any task. */
 struct address_space {
 	struct rcu_head rcu;
-	struct list_head list; /* mm->mappings */
+	struct list_head list; /* mm->mappings: the newest first */
+	unsigned long number;  /* from 1; never given out again */
 	unsigned int refs;     /* file_hosts; mmap_lock */
 	u32 state;	       /* enum mapping_state; the service task */
 	struct file_key key;

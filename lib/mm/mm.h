@@ -225,7 +225,8 @@ struct mm_struct {
 	struct kmem_cache mapping_cache, host_cache;
 	/* address_space.h: of struct address_space, and of hosts without an area */
 	struct list_head mappings, orphans;
-	unsigned long nr_hosts; /* orphans included */
+	unsigned long last_mapping; /* last address_space.number given out */
+	unsigned long nr_hosts;	    /* orphans included */
 	struct kmem_cache i_mmap_cache;
 	unsigned long nr_i_mmap; /* areas with a host */
 	u32 last_host;		 /* last file_host.id given out */

@@ -30,6 +30,7 @@ static void teardown(void)
 TestSuite(ctl_files, .init = setup, .fini = teardown, .timeout = 30);
 
 static struct address_space fake_mapping = {
+	.number = 1,
 	.key = { .major = 8, .minor = 0x12, .ino = 42, .size = 600 * 4096 - 1 },
 	.nrpages = 600,
 	.minor = 11,
@@ -46,14 +47,22 @@ static void fake_account(unsigned long *bound, unsigned long *total)
 	*total = 345;
 }
 
+/* What the program does when the first piece of @of has been dropped. */
+static struct {
+	void (*fn)(void);
+	const struct address_space *of;
+} meanwhile;
+
 static unsigned long fake_drop(struct address_space *mapping, u64 *from, unsigned int max)
 {
 	u64 end = (mapping->nrpages + PAGE_CACHE_CHUNK - 1) / PAGE_CACHE_CHUNK;
-
+	bool first = !*from;
 	unsigned long n = 0;
 
 	for (; max && *from < end; max--, ++*from)
 		n++;
+	if (first && mapping == meanwhile.of)
+		meanwhile.fn();
 	return n;
 }
 
@@ -119,6 +128,73 @@ Test(ctl_files, cache_drops_what_is_meant)
 	expect_error(fd, "cache drop 8:1 x", "bad file");
 	expect_error(fd, "cache show", "unknown argument: show");
 	close(fd);
+}
+
+/* --- files that come and go between two pieces ---------------------------------------
+ */
+
+#define LARGE  100 /* chunks; more than are dropped at once */
+#define LARGER 150
+
+static struct address_space newest = { .number = 4, .nrpages = 1 };
+static struct address_space newer = { .number = 3, .nrpages = LARGER * PAGE_CACHE_CHUNK };
+static struct address_space older = { .number = 2, .nrpages = LARGE * PAGE_CACHE_CHUNK };
+
+static long dropped_while(void (*fn)(void), const struct address_space *of)
+{
+	json_t *reply;
+	long n;
+	int fd;
+
+	list_add(&older.list, &fake_mm.mappings);
+	list_add(&newer.list, &fake_mm.mappings);
+	meanwhile.fn = fn;
+	meanwhile.of = of;
+	f.env.cache = &fake_cache;
+	fixture_serve(&f, getuid());
+	fd = greeted(&f);
+	reply = ask(fd, "cache drop");
+	n = number(reply, "dropped");
+	json_decref(reply);
+	close(fd);
+	return n;
+}
+
+Test(ctl_files, cache_drops_all_there_is)
+{
+	cr_expect_eq(dropped_while(NULL, NULL), LARGER + LARGE);
+}
+
+static void unmap_newer(void)
+{
+	list_del(&newer.list);
+}
+
+/* All of the other one: it does not begin where the one that has gone had got to. */
+Test(ctl_files, cache_drops_while_a_file_goes)
+{
+	long n = dropped_while(unmap_newer, &newer);
+
+	cr_expect_gt(n, LARGE);
+	cr_expect_lt(n, LARGE + LARGER);
+	cr_expect_eq((n - LARGE) % 32, 0);
+}
+
+/* Of the one before, which is done. */
+Test(ctl_files, cache_drops_while_another_file_goes)
+{
+	cr_expect_eq(dropped_while(unmap_newer, &older), LARGER + LARGE);
+}
+
+static void map_newest(void)
+{
+	list_add(&newest.list, &fake_mm.mappings);
+}
+
+/* Not what has come since, and the rest once. */
+Test(ctl_files, cache_drops_while_a_file_comes)
+{
+	cr_expect_eq(dropped_while(map_newest, &newer), LARGER + LARGE);
 }
 
 Test(ctl_files, rmap_of_a_file)

@@ -5,7 +5,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <linux/mman.h>
 #include <linux/userfaultfd.h>
 #include <signal.h>
 #include <string.h>
@@ -16,10 +15,7 @@
 #include <unistd.h>
 
 #include "tests/model/kd.h"
-
-#ifndef MAP_ANONYMOUS
-#define MAP_ANONYMOUS 0x20
-#endif
+#include "tests/model/mman.h"
 
 /* --- addresses --------------------------------------------------------------------- */
 

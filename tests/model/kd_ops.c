@@ -1,20 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* What is tried: mostly calls that succeed in a crowded window, some that must not. */
-#include <linux/mman.h>
 #include <string.h>
 
 #include "tests/model/kd.h"
-
-#ifndef MAP_ANONYMOUS
-#define MAP_ANONYMOUS 0x20
-#endif
-#ifndef MAP_DROPPABLE
-#define MAP_DROPPABLE 0x08
-#endif
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#define MADV_GUARD_REMOVE  103
-#endif
+#include "tests/model/mman.h"
 
 static const char *const names[KD_KINDS] = {
 	[KD_MMAP] = "mmap",

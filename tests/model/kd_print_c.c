@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* A sequence as a program that needs nothing of ours. */
-#include <linux/mman.h>
 
 #include "tests/model/kd.h"
-
-#ifndef MAP_ANONYMOUS
-#define MAP_ANONYMOUS 0x20
-#endif
-#ifndef MAP_DROPPABLE
-#define MAP_DROPPABLE 0x08
-#endif
+#include "tests/model/mman.h"
 
 static const char head[] =
 	"/* cc -o reproduce this.c && setarch -R ./reproduce */\n"

@@ -3,7 +3,7 @@
 MODEL_CPPFLAGS = $(AM_CPPFLAGS) -D_LGPL_SOURCE -DSMM_HOSTED
 MODEL_CFLAGS = $(AM_CFLAGS) $(URCU_CFLAGS)
 MODEL_SOURCES = $(MM_SOURCES) $(BASE_SOURCES)
-MODEL_TEST_SOURCES = tests/model/map.c tests/model/map.h tests/model/ops.c \
+MODEL_TEST_SOURCES = tests/model/map.c tests/model/map.h tests/model/mman.h tests/model/ops.c \
 	tests/model/ops.h tests/model/test_calls.c tests/model/test_tree.c \
 	tests/model/test_policy.c tests/model/test_fault_around.c tests/model/test_cow.c tests/model/test_verify.c tests/model/test_random.c \
 	tests/model/test_kernel.c tests/model/test_merge.c tests/model/test_memory.c \

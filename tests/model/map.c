@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <criterion/criterion.h>
 #include <ctype.h>
-#include <linux/mman.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/mm/mm.h"
 #include "tests/model/map.h"
-
-#ifndef MAP_ANONYMOUS
-#define MAP_ANONYMOUS 0x20
-#endif
+#include "tests/model/mman.h"
 
 struct kind {
 	char letter;

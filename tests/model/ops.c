@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include <linux/mman.h>
 #include <stdlib.h>
 
 #include "tests/model/ops.h"
-
-#ifndef MAP_ANONYMOUS
-#define MAP_ANONYMOUS 0x20
-#endif
+#include "tests/model/mman.h"
 
 unsigned long rng_next(struct rng *r)
 {

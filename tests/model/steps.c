@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include <linux/mman.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,13 +6,7 @@
 #include "lib/mm/fault_around.h"
 #include "lib/mm/vma.h"
 #include "tests/model/steps.h"
-
-#ifndef MAP_ANONYMOUS
-#define MAP_ANONYMOUS 0x20
-#endif
-#ifndef MAP_DROPPABLE
-#define MAP_DROPPABLE 0x08
-#endif
+#include "tests/model/mman.h"
 
 #define BASE	   0x100000000UL
 #define BOOT_BYTES (4 * PAGE_SIZE)

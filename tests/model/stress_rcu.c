@@ -7,16 +7,12 @@
  */
 #undef NDEBUG
 #include <assert.h>
-#include <linux/mman.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/mm/mm.h"
-
-#ifndef MAP_ANONYMOUS
-#define MAP_ANONYMOUS 0x20
-#endif
+#include "tests/model/mman.h"
 
 #define READERS 3
 #define CHANGES 20000UL

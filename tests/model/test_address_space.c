@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Files that we page: there, in pieces, and back. Column n of the map is page n. */
 #include <criterion/criterion.h>
-#include <linux/mman.h>
 #include <string.h>
 
 #include "lib/mm/address_space.h"
 #include "lib/mm/vma.h"
 #include "tests/model/map.h"
-
-#ifndef MAP_ANONYMOUS
-#define MAP_ANONYMOUS 0x20
-#endif
+#include "tests/model/mman.h"
 
 static struct mm_struct *mm;
 static struct address_space *mapping;

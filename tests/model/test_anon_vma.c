@@ -5,7 +5,6 @@
  * anon_vma it was made for, and have the page at the same index.
  */
 #include <criterion/criterion.h>
-#include <linux/mman.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +12,7 @@
 #include "lib/mm/anon_vma.h"
 #include "tests/model/map.h"
 #include "tests/model/ops.h"
-
-#ifndef MAP_ANONYMOUS
-#define MAP_ANONYMOUS 0x20
-#endif
+#include "tests/model/mman.h"
 
 #define RW (PROT_READ | PROT_WRITE)
 

@@ -8,7 +8,6 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/mman.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -18,10 +17,8 @@
 #include <unistd.h>
 
 #include "tests/model/space.h"
+#include "tests/model/mman.h"
 
-#ifndef MAP_DROPPABLE
-#define MAP_DROPPABLE 0x08
-#endif
 #ifndef PR_SET_MDWE
 #define PR_SET_MDWE 65
 #endif

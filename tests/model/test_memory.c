@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* How much memory the model takes for each area: areas, nodes, counters, files, slabs. */
 #include <criterion/criterion.h>
-#include <linux/mman.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/mm/mm.h"
-
-#ifndef MAP_ANONYMOUS
-#define MAP_ANONYMOUS 0x20
-#endif
+#include "tests/model/mman.h"
 
 #define MOST_PER_AREA 256 /* bytes */
 #define BASE	      0x100000000UL

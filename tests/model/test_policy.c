@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Which areas are ours, and what is done about a fault. */
 #include <criterion/criterion.h>
-#include <linux/mman.h>
 
 #include "lib/mm/fault_around.h"
 #include "tests/model/map.h"
-
-#ifndef MAP_ANONYMOUS
-#define MAP_ANONYMOUS 0x20
-#endif
+#include "tests/model/mman.h"
 
 static struct mm_struct *mm;
 

@@ -19,7 +19,6 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/mman.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -29,13 +28,7 @@
 
 #include "tests/model/ops.h"
 #include "tests/model/space.h"
-
-#ifndef MAP_DROPPABLE
-#define MAP_DROPPABLE 0x08
-#endif
-#ifndef MAP_ABOVE4G
-#define MAP_ABOVE4G 0x80
-#endif
+#include "tests/model/mman.h"
 
 #define PMD	     (2UL << 20)
 #define FILE_BYTES   (8UL << 20)

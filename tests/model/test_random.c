@@ -5,17 +5,13 @@
  * must hold. A failing sequence is shrunk before it is printed.
  */
 #include <criterion/criterion.h>
-#include <linux/mman.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/mm/mm.h"
 #include "tests/model/map.h"
 #include "tests/model/ops.h"
-
-#ifndef MAP_ANONYMOUS
-#define MAP_ANONYMOUS 0x20
-#endif
+#include "tests/model/mman.h"
 
 #define NR_OPS 400
 

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The area tree, the reader's iteration, and the memory below them. */
 #include <criterion/criterion.h>
-#include <linux/mman.h>
 #include <stdlib.h>
 
 #include "lib/mm/mm.h"
 #include "tests/model/map.h"
 #include "tests/model/ops.h"
-
-#ifndef MAP_ANONYMOUS
-#define MAP_ANONYMOUS 0x20
-#endif
+#include "tests/model/mman.h"
 
 #define SLOTS	 60000U
 #define SLOT(i)	 (MAP_BASE + (unsigned long)(i)*3 * PAGE_SIZE)

@@ -23,7 +23,6 @@
 #endif
 #undef NDEBUG
 #include <assert.h>
-#include <linux/mman.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -34,10 +33,7 @@
 #include <unistd.h>
 
 #include "lib/mm/mm.h"
-
-#ifndef MAP_ANONYMOUS
-#define MAP_ANONYMOUS 0x20
-#endif
+#include "tests/model/mman.h"
 
 #define PAGES	    512U /* of the key space */
 #define BASE	    0x100000000UL

@@ -4,17 +4,15 @@
  * moments every answer is that of /proc/self/maps; during changes, in threads and in a
  * signal handler, what never changes is found.
  */
+#include "tests/preload/api_storm.h"
 #include "tests/preload/ask.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <shadowmm/shadowmm.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 
 #define MAX_AREAS 4000
 #define LEN	  (2 * MIB)
@@ -218,7 +216,6 @@ static void check_flags_text(void)
 /* --- while areas come and go ------------------------------------------------------- */
 
 static char *p;
-static volatile sig_atomic_t wrong, handled;
 
 /* The area in the middle never changes, whatever happens to its neighbours. */
 static bool right(void)
@@ -235,54 +232,6 @@ static bool right(void)
 		return false;
 	n = shadowmm_read_vmas((unsigned long)p, want + LEN, batch, 8, NULL);
 	return n > 0 && batch[n - 1].start == want && batch[n - 1].end == want + LEN;
-}
-
-static void on_alarm(int sig)
-{
-	int saved = errno;
-
-	(void)sig;
-	if (!right())
-		wrong = 1;
-	handled++;
-	errno = saved;
-}
-
-static void *look(void *arg)
-{
-	/* Far fewer are enough where each is several system calls. */
-	for (int i = preloaded ? 20000 : 500; i; i--)
-		if (!right())
-			wrong = 1;
-	return arg;
-}
-
-static void *change(void *arg)
-{
-	for (int i = 0; i < 1000; i++) {
-		CHECK(mmap(p, LEN, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p);
-		p[i % 500 * PAGE] = 1;
-		CHECK(mprotect(p + PAGE, PAGE, PROT_READ) == 0);
-		CHECK(munmap(p, LEN) == 0);
-	}
-	return arg;
-}
-
-static void all_at_once(void)
-{
-	struct itimerval often = { { 0, 500 }, { 0, 500 } }, off = { 0 };
-	struct sigaction sa = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
-	pthread_t ids[4];
-
-	CHECK(sigaction(SIGALRM, &sa, NULL) == 0);
-	CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0);
-	for (int i = 0; i < 4; i++)
-		CHECK(pthread_create(&ids[i], NULL, i ? look : change, NULL) == 0);
-	for (int i = 0; i < 4; i++)
-		CHECK(pthread_join(ids[i], NULL) == 0);
-	CHECK(setitimer(ITIMER_REAL, &off, NULL) == 0);
-	CHECK(handled > 0 && !wrong);
 }
 
 static void in_fork_child(void)
@@ -326,6 +275,8 @@ int main(int argc, char **argv)
 	check_mm();
 	CHECK(shadowmm_for_each_vma(0, ~0UL, stop_at_third, &n) == 42 && n == 3);
 	puts("quiet");
+	/* Far fewer are enough where each is several system calls. */
+	storm = (struct api_storm){ p, LEN, 1000, preloaded ? 20000 : 500, right };
 	all_at_once();
 	puts("all at once");
 	CHECK(mmap(p, LEN, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==

@@ -77,6 +77,14 @@ bool can_ask(void)
 	return true;
 }
 
+void wait_for_engine(void)
+{
+	if (!can_ask())
+		return;
+	close(server);
+	server = -1;
+}
+
 const char *ask(const char *command)
 {
 	char line[128];

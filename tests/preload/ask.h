@@ -11,6 +11,8 @@
 
 /* There is a library. Waits for its engine, and exits if none comes. */
 bool can_ask(void);
+/* Like that, if there is a library, and leave it alone again. */
+void wait_for_engine(void);
 /* The reply to @command, without newline: good until the next question. */
 const char *ask(const char *command);
 /* Of `stat`: the number behind the last of @names, each looked for behind the one before,

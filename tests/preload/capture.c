@@ -241,6 +241,18 @@ void live_command(const struct live *l, char command, const char *answer)
 	cr_assert_str_eq(line, answer);
 }
 
+void live_ask(struct capture *c, const struct live *l, const char *command,
+	      const char *option, void (*before)(void))
+{
+	const struct how how = { .before = before, .plain = true };
+	char pid[16];
+	const char *argv[] = { scratch_path("shadowmm"), command, option ? option : pid,
+			       option ? pid : NULL, NULL };
+
+	snprintf(pid, sizeof(pid), "%d", (int)l->pid);
+	capture(c, &how, argv);
+}
+
 int live_end(struct live *l)
 {
 	close(l->in);
@@ -270,6 +282,14 @@ void no_device(void)
 	     !mount("none", "/dev", "tmpfs", 0, NULL));
 }
 
+static void filter_by(struct sock_filter *code, size_t n)
+{
+	struct sock_fprog program = { (unsigned short)n, code };
+
+	need(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	     !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
+}
+
 void filter_call(int nr, unsigned int action)
 {
 	struct sock_filter code[] = {
@@ -278,27 +298,36 @@ void filter_call(int nr, unsigned int action)
 		BPF_STMT(BPF_RET | BPF_K, action),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog program = { sizeof(code) / sizeof(*code), code };
 
-	need(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
-	     !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
+	filter_by(code, sizeof(code) / sizeof(*code));
+}
+
+/* @compare: BPF_JEQ or BPF_JGE. */
+static void filter_argument(int nr, int argument, unsigned short compare,
+			    unsigned int value, unsigned int action)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned int)nr, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 (unsigned int)(offsetof(struct seccomp_data, args) +
+					8 * (size_t)argument)),
+		BPF_JUMP((unsigned short)(BPF_JMP | compare | BPF_K), value, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, action),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+
+	filter_by(code, sizeof(code) / sizeof(*code));
 }
 
 void filter_ioctl(unsigned int command, unsigned int action)
 {
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			 offsetof(struct seccomp_data, args[1])),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, command, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, action),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { sizeof(code) / sizeof(*code), code };
+	filter_argument(SYS_ioctl, 1, BPF_JEQ, command, action);
+}
 
-	need(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
-	     !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
+void filter_pread(unsigned int bytes, unsigned int action)
+{
+	filter_argument(SYS_pread64, 2, BPF_JGE, bytes, action);
 }
 
 /* --- results ----------------------------------------------------------------------- */

@@ -47,6 +47,10 @@ void live_start(struct live *l, const struct how *how, const char *const *argv);
 void live_command(const struct live *l, char command, const char *answer);
 /* Wait until the engine of a program that has closed its standard error is up. */
 void live_engine_up(const struct live *l);
+/* `shadowmm @command @option PID`, without the library, but after @before; the option and
+ * that may be NULL. */
+void live_ask(struct capture *c, const struct live *l, const char *command,
+	      const char *option, void (*before)(void));
 /* Close its input, wait for its end; returns the status. */
 int live_end(struct live *l);
 
@@ -57,6 +61,8 @@ void no_device(void); /* an empty /dev, in a mount namespace of its own */
 void filter_call(int nr, unsigned int action);
 /* ioctl(2) with @command does. */
 void filter_ioctl(unsigned int command, unsigned int action);
+/* pread(2) of @bytes or more does. */
+void filter_pread(unsigned int bytes, unsigned int action);
 
 /* The number behind the first "@key": of @json; fails the test if there is none. */
 unsigned long member(const char *json, const char *key);

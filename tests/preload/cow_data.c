@@ -15,44 +15,26 @@
 
 static char *mem;
 
-struct child {
-	pid_t pid;
-	int go; /* closed: the child looks at its memory and ends */
-};
-
 /* A child that keeps its copy of what is there now, and checks it in the end. */
-static struct child keeper(unsigned int seed)
+static struct held keeper(unsigned int seed)
 {
-	struct child c;
-	int fds[2];
-	char byte;
+	struct held c = fork_held();
 
-	CHECK(pipe(fds) == 0);
-	fflush(stdout);
-	c.pid = fork();
-	CHECK(c.pid >= 0);
 	if (c.pid == 0) {
-		close(fds[1]);
-		CHECK(read(fds[0], &byte, 1) == 0);
+		stay_held(&c);
 		_exit(matches(mem, LEN, seed) ? 0 : 1);
 	}
-	CHECK(close(fds[0]) == 0);
-	c.go = fds[1];
 	return c;
 }
 
-static void let_go(const char *what, struct child c)
+static void let_go(const char *what, struct held c)
 {
-	int status;
-
-	CHECK(close(c.go) == 0);
-	CHECK(waitpid(c.pid, &status, 0) == c.pid);
-	show_status(what, status);
+	show_status(what, end_held(&c));
 }
 
-static struct child shared_with_child(unsigned int seed)
+static struct held shared_with_child(unsigned int seed)
 {
-	struct child c;
+	struct held c;
 
 	fill(mem, LEN, seed);
 	c = keeper(seed);
@@ -65,7 +47,7 @@ static struct child shared_with_child(unsigned int seed)
 
 static void in_order(void)
 {
-	struct child c = shared_with_child(1);
+	struct held c = shared_with_child(1);
 
 	for (size_t i = 0; i < PAGES; i++)
 		mem[i * PAGE + 7] ^= 0x55;
@@ -79,7 +61,7 @@ static void in_order(void)
 
 static void backwards(void)
 {
-	struct child c = shared_with_child(3);
+	struct held c = shared_with_child(3);
 
 	for (size_t i = PAGES; i-- > 0;)
 		mem[i * PAGE] = (char)i;
@@ -90,7 +72,7 @@ static void backwards(void)
 
 static void at_random(void)
 {
-	struct child c = shared_with_child(4);
+	struct held c = shared_with_child(4);
 	unsigned int at = 1;
 
 	for (size_t i = 0; i < 4 * PAGES; i++) {
@@ -102,7 +84,7 @@ static void at_random(void)
 
 static void in_child_too(void)
 {
-	struct child c;
+	struct held c;
 	int status;
 	pid_t pid;
 
@@ -126,7 +108,7 @@ static void in_child_too(void)
 /* The other one has gone: nobody needs a copy. */
 static void last_one(void)
 {
-	struct child c = shared_with_child(8);
+	struct held c = shared_with_child(8);
 
 	let_go("last one", c);
 	CHECK(matches(mem, LEN, 8));
@@ -153,7 +135,7 @@ static void *add_everywhere(void *arg)
 static void threads_add(void)
 {
 	pthread_t t[THREADS];
-	struct child c;
+	struct held c;
 
 	memset(mem, 0, LEN);
 	for (int round = 0; round < 3; round++) {
@@ -165,8 +147,7 @@ static void threads_add(void)
 					     (void *)(i / 2)) == 0);
 		for (int i = 0; i < THREADS; i++)
 			CHECK(pthread_join(t[i], NULL) == 0);
-		close(c.go);
-		CHECK(waitpid(c.pid, NULL, 0) == c.pid);
+		end_held(&c);
 	}
 	for (size_t i = 0; i < PAGES; i++)
 		CHECK(mem[i * PAGE] == 18 && mem[i * PAGE + 1] == 18 &&
@@ -190,25 +171,21 @@ static void robust_mutex(void)
 	pthread_mutex_t *m = (pthread_mutex_t *)(mem + 100 * PAGE);
 	struct timespec end;
 	pthread_mutexattr_t attr;
-	int fds[2], ret;
+	struct held c;
 	pthread_t t;
-	pid_t pid;
-	char byte;
+	int ret;
 
 	memset(mem, 0, LEN);
-	CHECK(pipe(fds) == 0);
 	CHECK(pthread_barrier_init(&barrier, NULL, 2) == 0);
 	CHECK(pthread_mutexattr_init(&attr) == 0);
 	CHECK(pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) == 0);
 	CHECK(pthread_mutex_init(m, &attr) == 0);
 	CHECK(pthread_create(&t, NULL, die_with_mutex, m) == 0);
 	pthread_barrier_wait(&barrier);
-	fflush(stdout);
-	pid = fork();
-	CHECK(pid >= 0);
-	if (pid == 0) {
-		close(fds[1]);
-		_exit(read(fds[0], &byte, 1) != 0);
+	c = fork_held();
+	if (c.pid == 0) {
+		stay_held(&c);
+		_exit(0);
 	}
 	wait_protected(mem + 99 * PAGE);
 	wait_protected(mem + LEN - PAGE);
@@ -218,15 +195,14 @@ static void robust_mutex(void)
 	end.tv_sec += 20;
 	ret = pthread_mutex_timedlock(m, &end);
 	puts(ret == EOWNERDEAD ? "robust mutex" : "robust mutex: not told");
-	CHECK(close(fds[1]) == 0 && close(fds[0]) == 0);
-	CHECK(waitpid(pid, NULL, 0) == pid);
+	CHECK(end_held(&c) == 0);
 }
 
 /* --- writes by the kernel ---------------------------------------------------------- */
 
 static void in_system_calls(void)
 {
-	struct child c = shared_with_child(10);
+	struct held c = shared_with_child(10);
 	char text[3 * PAGE];
 	struct iovec v[2] = { { mem + 5 * PAGE - 10, 20 }, { mem + 99 * PAGE, PAGE } };
 	int fds[2];
@@ -250,7 +226,7 @@ static void pinned(void)
 	int fd = open(".", O_TMPFILE | O_RDWR, 0600), direct, fds[2];
 	char path[64], old = mem[0];
 	struct iovec v = { mem, PAGE };
-	struct child c;
+	struct held c;
 
 	CHECK(fd >= 0);
 	CHECK(pwrite(fd, mem, LEN, 0) == (ssize_t)LEN);
@@ -285,7 +261,7 @@ static void pinned(void)
 
 static void protections(void)
 {
-	struct child c = shared_with_child(16);
+	struct held c = shared_with_child(16);
 
 	CHECK(mprotect(mem, LEN, PROT_READ) == 0);
 	printf("read only: read %s, write %s\n", touch(mem, false), touch(mem, true));
@@ -300,7 +276,7 @@ static void protections(void)
 
 static void dropped(void)
 {
-	struct child c = shared_with_child(18);
+	struct held c = shared_with_child(18);
 	const size_t a = 10 * PAGE, n = 20 * PAGE;
 
 	CHECK(madvise(mem + a, n, MADV_DONTNEED) == 0);
@@ -319,7 +295,7 @@ static void dropped(void)
 
 static void replaced(void)
 {
-	struct child c = shared_with_child(21);
+	struct held c = shared_with_child(21);
 	char *q = mem + LEN / 4;
 
 	mem[LEN / 4 - PAGE] = 1;
@@ -339,7 +315,7 @@ static void replaced(void)
 
 static void moved(void)
 {
-	struct child c = shared_with_child(24);
+	struct held c = shared_with_child(24);
 	char *to = anon(2 * LEN), *q;
 
 	q = mremap(mem, LEN, LEN, MREMAP_MAYMOVE | MREMAP_FIXED, to);
@@ -357,7 +333,7 @@ static void moved(void)
 
 static void locked(void)
 {
-	struct child c = shared_with_child(27);
+	struct held c = shared_with_child(27);
 
 	CHECK(mlock(mem, 64 * PAGE) == 0);
 	fill(mem, 128 * PAGE, 28);
@@ -375,7 +351,7 @@ static void locked(void)
 static void huge(void)
 {
 	char *p = anon(3 * 2 * MIB), *old = mem;
-	struct child c;
+	struct held c;
 
 	mem = (char *)(((unsigned long)p + 2 * MIB - 1) & ~(2 * MIB - 1));
 	fill(mem, LEN, 31);
@@ -464,7 +440,7 @@ static void chain(unsigned int depth)
 /* The engine ends while pages are protected. */
 static void without_engine(void)
 {
-	struct child c = shared_with_child(60);
+	struct held c = shared_with_child(60);
 
 	CHECK(waitpid(c.pid, NULL, WNOHANG | __WALL) == 0);
 	fill(mem, LEN, 61);

@@ -8,33 +8,22 @@
 #define LEN (16 * MIB)
 
 static char *mem;
-static int hold;
-static pid_t child;
+static struct held child;
 
 static const char *fork_child(void)
 {
-	int fds[2];
-	char byte;
-
-	CHECK(pipe(fds) == 0);
-	child = fork();
-	CHECK(child >= 0);
-	if (child == 0) {
-		CHECK(close(fds[1]) == 0);
-		_exit(read(fds[0], &byte, 1) != 0);
+	child = fork_held();
+	if (child.pid == 0) {
+		stay_held(&child);
+		_exit(0);
 	}
-	CHECK(close(fds[0]) == 0);
-	hold = fds[1];
 	wait_protected(mem + LEN - PAGE);
 	return "forked";
 }
 
 static const char *end_child(void)
 {
-	int status;
-
-	CHECK(close(hold) == 0);
-	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	CHECK(end_held(&child) == 0);
 	return "ended";
 }
 

@@ -36,12 +36,7 @@ static void start(struct live *l, const char *env)
 
 static void ask(const struct live *l, const char *command)
 {
-	const struct how plain = { .plain = true };
-	char pid[16];
-	const char *argv[] = { scratch_path("shadowmm"), command, "--json", pid, NULL };
-
-	snprintf(pid, sizeof(pid), "%d", (int)l->pid);
-	capture(&got, &plain, argv);
+	live_ask(&got, l, command, "--json", NULL);
 	cr_assert(got.status == 0, "%s", got.err);
 }
 

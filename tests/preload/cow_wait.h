@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* When the library has write-protected a page after a fork. Context: any thread. */
+/*
+ * Children that share memory, and when the library has write-protected it after the fork.
+ * Context: any thread.
+ */
 #ifndef TESTS_PRELOAD_COW_WAIT_H
 #define TESTS_PRELOAD_COW_WAIT_H
 
@@ -39,6 +42,44 @@ static inline void obey_all(char *mem, size_t len, const char *(*obey)(int comma
 		puts(obey(byte));
 		fflush(stdout);
 	}
+}
+
+struct held {
+	pid_t pid; /* 0: this is the child */
+	int end;   /* of a pipe */
+};
+
+/* A child that lives until its parent calls end_held(). */
+static inline struct held fork_held(void)
+{
+	struct held h;
+	int fds[2];
+
+	CHECK(pipe(fds) == 0);
+	fflush(stdout);
+	h.pid = fork();
+	CHECK(h.pid >= 0);
+	h.end = fds[h.pid != 0];
+	CHECK(close(fds[h.pid == 0]) == 0);
+	return h;
+}
+
+/* In the child: until then. */
+static inline void stay_held(const struct held *h)
+{
+	char byte;
+
+	CHECK(read(h->end, &byte, 1) == 0);
+}
+
+/* The child's status. */
+static inline int end_held(const struct held *h)
+{
+	int status;
+
+	CHECK(close(h->end) == 0);
+	CHECK(waitpid(h->pid, &status, 0) == h->pid);
+	return status;
 }
 
 /* Until the library has protected the page (pagemap's bit 57), which must not take long.

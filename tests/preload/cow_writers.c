@@ -140,30 +140,22 @@ static pthread_t loader;
 static void *load(void *arg)
 {
 	char *p = anon(LOAD);
-	int status;
 
 	for (unsigned int seed = 1; !stop; seed++) {
-		pid_t pid;
-		int fds[2];
-		char byte;
+		struct held h;
 
 		fill(p, LOAD, seed);
-		CHECK(pipe(fds) == 0);
-		pid = fork();
-		CHECK(pid >= 0);
-		if (pid == 0) {
-			CHECK(close(fds[1]) == 0);
-			CHECK(read(fds[0], &byte, 1) == 0);
+		h = fork_held();
+		if (h.pid == 0) {
+			stay_held(&h);
 			_exit(!matches(p, LOAD, seed));
 		}
-		CHECK(close(fds[0]) == 0);
 		wait_protected(p + LOAD - PAGE);
 		for (size_t i = 0; i < LOAD; i += 3 * PAGE)
 			write_directly(p + i, 1);
 		fill(p, LOAD / 2, seed + 1);
 		CHECK(matches(p, LOAD / 2, seed + 1));
-		CHECK(close(fds[1]) == 0);
-		CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+		CHECK(end_held(&h) == 0);
 	}
 	return arg;
 }

@@ -22,6 +22,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -79,17 +80,14 @@ static void mode_is(void (*before)(void), const char *env, const char *mode,
 		    const char *degraded)
 {
 	const struct how how = { .before = before, .env = { "SHADOWMM_QUIET=1", env } };
-	const struct how ask = { .before = before, .plain = true };
 	const char *argv[] = { scratch_path("looked_at"), NULL };
-	char pid[16], want[128];
-	const char *stat[] = { scratch_path("shadowmm"), "stat", "--json", pid, NULL };
 	struct live l;
+	char want[128];
 
 	live_start(&l, &how, argv);
 	live_command(&l, 0, "ready");
 	live_engine_up(&l);
-	snprintf(pid, sizeof(pid), "%d", (int)l.pid);
-	capture(&under, &ask, stat);
+	live_ask(&under, &l, "stat", "--json", before);
 	cr_expect(under.status == 0, "%s", under.err);
 	snprintf(want, sizeof(want), "\"mode\":\"%s\",\"degraded\":%s", mode, degraded);
 	cr_expect(strstr(under.out, want), "no %s in %s", want, under.out);
@@ -197,25 +195,33 @@ static void enter_group(void)
 		_exit(125);
 }
 
-Test(fallbacks, no_pool_below_a_limit_of_memory)
+/* A program in the group has obeyed @command; what `stat` says is in @under. */
+static void start_in_group(struct live *l, char command, const char *answer)
 {
 	const struct how how = { .before = enter_group, .env = { "SHADOWMM_QUIET=1" } };
 	const char *argv[] = { scratch_path("looked_at"), NULL };
-	const struct how ask = { .plain = true };
-	char pid[16];
-	const char *stat[] = { scratch_path("shadowmm"), "stat", "--json", pid, NULL };
-	struct live l;
 
 	if (!make_group())
 		cr_skip_test("no control group for memory can be made here");
-	live_start(&l, &how, argv);
-	live_command(&l, 0, "ready");
-	live_command(&l, 'n', "new memory");
-	snprintf(pid, sizeof(pid), "%d", (int)l.pid);
-	capture(&under, &ask, stat);
-	cr_expect(strstr(under.out, "\"pool_filled\":0,"), "%s", under.out);
-	cr_expect(live_end(&l) == 0);
+	live_start(l, &how, argv);
+	live_command(l, 0, "ready");
+	live_command(l, command, answer);
+	live_ask(&under, l, "stat", "--json", NULL);
+}
+
+static void end_in_group(struct live *l)
+{
+	cr_expect(live_end(l) == 0);
 	cr_expect_eq(rmdir(group), 0, "%s: %s", group, strerror(errno));
+}
+
+Test(fallbacks, no_pool_below_a_limit_of_memory)
+{
+	struct live l;
+
+	start_in_group(&l, 'n', "new memory");
+	cr_expect(strstr(under.out, "\"pool_filled\":0,"), "%s", under.out);
+	end_in_group(&l);
 }
 
 /* The task that may hold nothing, though the program uses so much, sleeps. */
@@ -244,24 +250,12 @@ static bool pool_task_sleeps(const char *json)
 
 Test(fallbacks, pool_task_sleeps_below_a_limit_of_memory, .timeout = 60)
 {
-	const struct how how = { .before = enter_group, .env = { "SHADOWMM_QUIET=1" } };
-	const char *argv[] = { scratch_path("looked_at"), NULL };
-	const struct how ask = { .plain = true };
-	char pid[16];
-	const char *stat[] = { scratch_path("shadowmm"), "stat", "--json", pid, NULL };
 	struct live l;
 
-	if (!make_group())
-		cr_skip_test("no control group for memory can be made here");
-	live_start(&l, &how, argv);
-	live_command(&l, 0, "ready");
-	live_command(&l, 'a', "all pages");
-	snprintf(pid, sizeof(pid), "%d", (int)l.pid);
-	capture(&under, &ask, stat);
+	start_in_group(&l, 'a', "all pages");
 	while (!pool_task_sleeps(under.out))
 		sched_yield();
-	cr_expect(live_end(&l) == 0);
-	cr_expect_eq(rmdir(group), 0, "%s: %s", group, strerror(errno));
+	end_in_group(&l);
 }
 
 static void limit_address_space(void)
@@ -324,17 +318,13 @@ static void no_scan(void)
 static void no_tracking(void (*before)(void), const char *env, const char *why)
 {
 	const struct how how = { .before = before, .env = { "SHADOWMM_QUIET=1", env } };
-	const struct how ask = { .plain = true };
 	const char *argv[] = { scratch_path("looked_at"), NULL };
-	char pid[16];
-	const char *smaps[] = { scratch_path("shadowmm"), "smaps", "--dirty", pid, NULL };
 	struct live l;
 
 	live_start(&l, &how, argv);
 	live_command(&l, 0, "ready");
 	live_engine_up(&l);
-	snprintf(pid, sizeof(pid), "%d", (int)l.pid);
-	capture(&under, &ask, smaps);
+	live_ask(&under, &l, "smaps", "--dirty", NULL);
 	cr_expect(WIFEXITED(under.status) && WEXITSTATUS(under.status) == 1, "%#x",
 		  under.status);
 	cr_expect(strstr(under.err, why), "no %s in %s", why, under.err);
@@ -405,17 +395,13 @@ Test(fallbacks, mdwe_inherited)
 Test(fallbacks, disabled)
 {
 	const struct how how = { .env = { "SHADOWMM_DISABLE=1" } };
-	const struct how ask = { .plain = true };
 	const char *argv[] = { scratch_path("looked_at"), NULL };
-	char pid[16];
-	const char *stat[] = { scratch_path("shadowmm"), "stat", pid, NULL };
 	struct live l;
 
 	live_start(&l, &how, argv);
 	live_command(&l, 0, "ready");
 	live_engine_up(&l); /* if there were one */
-	snprintf(pid, sizeof(pid), "%d", (int)l.pid);
-	capture(&under, &ask, stat);
+	live_ask(&under, &l, "stat", NULL, NULL);
 	cr_expect(WEXITSTATUS(under.status) == 1 &&
 			  strstr(under.err, "not running under shadowmm"),
 		  "%#x %s%s", under.status, under.out, under.err);
@@ -432,34 +418,41 @@ static unsigned long counter(const char *name)
 
 /* A file of 24 MiB that the kernel did not have in its cache has been read once, in
  * order, and compared. What `stat` counted is in @under; true: the frames are huge. */
-static bool file_is_read(void (*before)(void))
+static bool file_is_compared(void (*before)(void))
 {
 	const struct how how = { .before = before,
 				 .env = { "SHADOWMM_QUIET=1", "SHADOWMM_FILES=own",
 					  "SHADOWMM_START=now" } };
 	const struct how ask = { .plain = true };
 	const char *argv[] = { scratch_path("file_read"), "live", NULL };
-	char pid[16], maps[64];
-	const char *stat[] = { scratch_path("shadowmm"), "stat", "--json", pid, NULL };
+	char maps[64];
 	const char *grep[] = { "grep", "of-file-read", maps, NULL };
 	struct live l;
 	bool memfd;
 
 	live_start(&l, &how, argv);
 	live_command(&l, 0, "ready");
-	snprintf(pid, sizeof(pid), "%d", (int)l.pid);
 	snprintf(maps, sizeof(maps), "/proc/%d/maps", (int)l.pid);
 	capture(&under, &ask, grep);
 	memfd = strstr(under.out, "/memfd:of-file-read (deleted)");
-	capture(&under, &ask, stat);
+	live_ask(&under, &l, "stat", "--json", NULL);
 	cr_expect(under.status == 0, "%s", under.err);
 	cr_expect_eq(live_end(&l), 0);
 	cr_expect_eq(counter("files_ours"), 1);
+	return !memfd;
+}
+
+/* The same, by us from beginning to end. */
+static bool file_is_read(void (*before)(void))
+{
+	bool huge = file_is_compared(before);
+
+	cr_expect_eq(counter("files_left"), 0);
 	cr_expect_gt(counter("file_ahead"), 4);
 	/* Who is slower than the disk has windows that nobody missed yet. */
 	cr_expect_leq(counter("file_ahead_used") + counter("file_ahead_unused"),
 		      counter("file_ahead"));
-	return !memfd;
+	return huge;
 }
 
 #define FILE_PAGES (24 * 256 + 1)
@@ -517,6 +510,48 @@ static void plain_reads_only(void)
 Test(fallbacks, files_by_plain_reads)
 {
 	file_is_read(plain_reads_only);
+	cr_expect_eq(counter("file_read_direct"), 0);
+}
+
+#define DIRECT_BYTES (16 * 4096) /* no direct read is smaller */
+
+static void no_direct_reads(void)
+{
+	filter_pread(DIRECT_BYTES, SECCOMP_RET_ERRNO | EIO);
+}
+
+static bool has_uncached_reads(void)
+{
+	char byte;
+	const struct iovec to = { &byte, 1 };
+	int fd = open(scratch_path("file_read"), O_RDONLY | O_CLOEXEC);
+	ssize_t n = syscall(SYS_preadv2, fd, &to, 1, 0, 0, 0x80 /* RWF_DONTCACHE */);
+
+	cr_assert(fd >= 0 && !close(fd));
+	return n == 1;
+}
+
+/* The disk fails those only: the file stays ours, and is read by the other way. */
+Test(fallbacks, files_whose_direct_reads_fail)
+{
+	if (!has_uncached_reads())
+		cr_skip_test("no RWF_DONTCACHE: pread(2) is the other way as well");
+	file_is_read(no_direct_reads);
+	cr_expect_eq(counter("file_read_direct"), 0);
+	cr_expect_eq(counter("file_read_buffered"), FILE_PAGES);
+}
+
+static void no_reads(void)
+{
+	filter_call(SYS_preadv2, SECCOMP_RET_ERRNO | EIO);
+	no_direct_reads();
+}
+
+/* The kernel pages it then, and the program does not notice. */
+Test(fallbacks, files_that_cannot_be_read)
+{
+	file_is_compared(no_reads);
+	cr_expect_eq(counter("files_left"), 1);
 	cr_expect_eq(counter("file_read_direct"), 0);
 }
 

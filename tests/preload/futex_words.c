@@ -188,26 +188,17 @@ static void write_words(void)
 
 static void share(void)
 {
-	int fds[2], status;
-	char byte;
-	pid_t pid;
+	struct held h = fork_held();
 
-	CHECK(pipe(fds) == 0);
-	pid = fork();
-	CHECK(pid >= 0);
-	if (pid == 0) {
-		CHECK(close(fds[1]) == 0);
-		CHECK(read(fds[0], &byte, 1) == 0);
+	if (h.pid == 0) {
+		stay_held(&h);
 		_exit(*word(1) != 0 || *word(2) != 0 || *word(5) != (uint32_t)getppid());
 	}
-	CHECK(close(fds[0]) == 0);
 	wait_protected(mem + (WORDS - 1) * PAGE);
 	touched = true;
 	all_words();
 	contend("shared");
-	CHECK(close(fds[1]) == 0);
-	CHECK(waitpid(pid, &status, 0) == pid);
-	printf("child: %d\n", WEXITSTATUS(status));
+	printf("child: %d\n", WEXITSTATUS(end_held(&h)));
 }
 
 int main(void)

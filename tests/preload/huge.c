@@ -52,6 +52,14 @@ static void start(struct live *l, void (*before)(void), const char *env)
 		live_engine_up(l);
 }
 
+/* One byte of each huge page has been written. */
+static void start_touched(struct live *l, void (*before)(void), const char *env)
+{
+	start(l, before, env);
+	live_command(l, 'a', "advised");
+	live_command(l, 't', "touched");
+}
+
 /* The number that the program answers to @command with. */
 static long ask(const struct live *l, char command)
 {
@@ -67,12 +75,7 @@ static long ask(const struct live *l, char command)
 
 static void look(const struct live *l)
 {
-	const struct how how = { .plain = true };
-	char pid[16];
-	const char *argv[] = { scratch_path("shadowmm"), "stat", "--json", pid, NULL };
-
-	snprintf(pid, sizeof(pid), "%d", (int)l->pid);
-	capture(&got, &how, argv);
+	live_ask(&got, l, "stat", "--json", NULL);
 	cr_assert(got.status == 0, "%s", got.err);
 }
 
@@ -95,15 +98,22 @@ static void look_for(const struct live *l, const char *text)
 		nanosleep(&tick, NULL); /* the suite's timeout ends it */
 }
 
+/* It has all huge pages beforehand: whether it is refilled in time is chance. */
+static void start_with_pool(struct live *l)
+{
+	setenv("SHADOWMM_POOL", "67108864", 1);
+	start(l, NULL, "SHADOWMM_POOL_PAGES=huge");
+	live_command(l, 'a', "advised");
+	look_for(l, "\"huge_ready\":67108864}");
+}
+
 /* What the kernel alone does: KiB of huge pages after one byte of each was written. */
 static long kernel_gives(void (*before)(void))
 {
 	struct live l;
 	long kib;
 
-	start(&l, before, NULL);
-	live_command(&l, 'a', "advised");
-	live_command(&l, 't', "touched");
+	start_touched(&l, before, NULL);
 	kib = ask(&l, 'h');
 	cr_expect(live_end(&l) == 0);
 	return kib;
@@ -124,11 +134,7 @@ Test(huge, come_where_they_are_asked_for)
 	struct live l;
 
 	need_huge_pages();
-	/* All of them beforehand: whether it is refilled in time is chance. */
-	setenv("SHADOWMM_POOL", "67108864", 1);
-	start(&l, NULL, "SHADOWMM_POOL_PAGES=huge");
-	live_command(&l, 'a', "advised");
-	look_for(&l, "\"huge_ready\":67108864}");
+	start_with_pool(&l);
 	live_command(&l, 't', "touched");
 	cr_expect(ask(&l, 'h') >= KIB);
 	cr_expect_eq(ask(&l, 's'), NR * 512);
@@ -147,10 +153,7 @@ Test(huge, filled_at_once)
 	struct live l;
 
 	need_huge_pages();
-	setenv("SHADOWMM_POOL", "67108864", 1);
-	start(&l, NULL, "SHADOWMM_POOL_PAGES=huge");
-	live_command(&l, 'a', "advised");
-	look_for(&l, "\"huge_ready\":67108864}");
+	start_with_pool(&l);
 	live_command(&l, 't', "touched");
 	look_for(&l, "\"huge_moved\":32,");
 	cr_expect_eq(number("huge_missed"), 0);
@@ -176,9 +179,7 @@ Test(huge, stay_with_the_kernel)
 	struct live l;
 
 	need_huge_pages();
-	start(&l, NULL, "SHADOWMM_POOL_PAGES=4k");
-	live_command(&l, 'a', "advised");
-	live_command(&l, 't', "touched");
+	start_touched(&l, NULL, "SHADOWMM_POOL_PAGES=4k");
 	cr_expect(ask(&l, 'h') >= KIB);
 	look(&l);
 	cr_expect_eq(number("huge_moved") + number("huge_tables") + number("huge_size"),
@@ -211,9 +212,7 @@ Test(huge, given_back)
 	struct live l;
 
 	need_huge_pages();
-	start(&l, NULL, "SHADOWMM_POOL_PAGES=huge");
-	live_command(&l, 'a', "advised");
-	live_command(&l, 't', "touched");
+	start_touched(&l, NULL, "SHADOWMM_POOL_PAGES=huge");
 	look_for(&l, "\"huge_want\":0,\"huge_ready\":0}");
 	cr_expect(number("huge_filled") > 0);
 	cr_expect_eq(number("huge_given_back") + number("huge_moved"),
@@ -228,9 +227,7 @@ Test(huge, asked_for_by_default)
 	struct live l;
 
 	need_huge_pages();
-	start(&l, NULL, "SHADOWMM_POOL_PAGES=auto");
-	live_command(&l, 'a', "advised");
-	live_command(&l, 't', "touched");
+	start_touched(&l, NULL, "SHADOWMM_POOL_PAGES=auto");
 	cr_expect(ask(&l, 'h') >= KIB);
 	look(&l);
 	cr_expect_eq(number("huge_moved") + number("faults"), 0);
@@ -337,9 +334,7 @@ static void none_moved(void (*before)(void), const char *choice, const char *why
 {
 	struct live l;
 
-	start(&l, before, "SHADOWMM_POOL_PAGES=huge");
-	live_command(&l, 'a', "advised");
-	live_command(&l, 't', "touched");
+	start_touched(&l, before, "SHADOWMM_POOL_PAGES=huge");
 	live_command(&l, 'w', "written");
 	look(&l);
 	cr_expect_eq(number("huge_moved"), 0);
@@ -372,10 +367,7 @@ Test(huge, disabled_later)
 	struct live l;
 
 	need_huge_pages();
-	setenv("SHADOWMM_POOL", "67108864", 1);
-	start(&l, NULL, "SHADOWMM_POOL_PAGES=huge");
-	live_command(&l, 'a', "advised");
-	look_for(&l, "\"huge_ready\":67108864}");
+	start_with_pool(&l);
 	live_command(&l, 'd', "disabled");
 	live_command(&l, 't', "touched");
 	look(&l);
@@ -456,9 +448,7 @@ Test(huge, scan_refused)
 	same_output(no_scan);
 	none_moved(no_scan, "\"choice\":\"4k\"", "does not tell where");
 	need_huge_pages();
-	start(&l, no_scan, "SHADOWMM_POOL_PAGES=huge");
-	live_command(&l, 'a', "advised");
-	live_command(&l, 't', "touched");
+	start_touched(&l, no_scan, "SHADOWMM_POOL_PAGES=huge");
 	cr_expect_eq(ask(&l, 'h'), KIB);
 	look(&l);
 	cr_expect(says("\"huge pages\":{\"areas\":1,"));

@@ -80,35 +80,24 @@ static void change(size_t mine, char add)
 		memset(mem + n * PAGE, kind(n) + add, PAGE);
 }
 
-static void child_main(int in)
+static void child_main(const struct held *h)
 {
-	char byte;
-
 	change(1, 20);
-	CHECK(read(in, &byte, 1) == 0);
+	stay_held(h);
 	CHECK(madvise(mem, PAGES * PAGE, MADV_UNMERGEABLE) == 0);
 	_exit(wrong(1, 20) != 0);
 }
 
 static void share(void)
 {
-	int fds[2], status;
-	pid_t pid;
+	struct held h = fork_held();
 
-	CHECK(pipe(fds) == 0);
-	pid = fork();
-	CHECK(pid >= 0);
-	if (pid == 0) {
-		CHECK(close(fds[1]) == 0);
-		child_main(fds[0]);
-	}
-	CHECK(close(fds[0]) == 0);
+	if (h.pid == 0)
+		child_main(&h);
 	wait_any_protected();
 	change(0, 40);
 	printf("parent: %d wrong\n", wrong(0, 40));
-	CHECK(close(fds[1]) == 0);
-	CHECK(waitpid(pid, &status, 0) == pid);
-	printf("child: %d\n", WEXITSTATUS(status));
+	printf("child: %d\n", WEXITSTATUS(end_held(&h)));
 }
 
 int main(void)

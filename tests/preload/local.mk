@@ -159,10 +159,11 @@ tests_preload_looked_at_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/sharing
 tests_preload_sharing_LDADD = $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/api_either
-tests_preload_api_either_SOURCES = tests/preload/api_either.c
+tests_preload_api_either_SOURCES = tests/preload/api_either.c tests/preload/api_storm.h
 tests_preload_api_either_CPPFLAGS = $(AM_CPPFLAGS) -DSHADOWMM_FALLBACK
 tests_preload_api_either_LDADD = libshadowmm-api.a $(PRELOAD_LINK)
 check_PROGRAMS += tests/preload/api
+tests_preload_api_SOURCES = tests/preload/api.c tests/preload/api_storm.h
 tests_preload_api_LDADD = $(PRELOAD_LINK)
 
 # The same, told what must come out: fallbacks, looking inside, the public functions.

@@ -53,15 +53,14 @@ static void change(size_t every, char add)
 		memset(mem + n * PAGE, byte_of(n) + add, PAGE);
 }
 
-static int child(int in)
+static int child(const struct held *h)
 {
-	char byte;
 	int bad;
 
 	wait_protected(mem + (PAGES - 1) * PAGE);
 	page_out();
 	change(5, 7);
-	CHECK(read(in, &byte, 1) == 0);
+	stay_held(h);
 	bad = wrong(5, 7);
 	page_out();
 	return bad + wrong(5, 7);
@@ -69,30 +68,21 @@ static int child(int in)
 
 int main(void)
 {
-	int fds[2], status;
-	pid_t pid;
+	struct held h;
 
 	say_swap();
-	fflush(stdout);
 	mem = anon(PAGES * PAGE);
 	change(1, 0);
-	CHECK(pipe(fds) == 0);
-	pid = fork();
-	CHECK(pid >= 0);
-	if (pid == 0) {
-		CHECK(close(fds[1]) == 0);
-		_exit(child(fds[0]) != 0);
-	}
-	CHECK(close(fds[0]) == 0);
+	h = fork_held();
+	if (h.pid == 0)
+		_exit(child(&h) != 0);
 	wait_protected(mem + (PAGES - 1) * PAGE);
 	page_out();
 	change(3, 11);
 	printf("parent: %d wrong\n", wrong(3, 11));
 	page_out();
 	printf("again: %d wrong\n", wrong(3, 11));
-	CHECK(close(fds[1]) == 0);
-	CHECK(waitpid(pid, &status, 0) == pid);
-	printf("child: %d\n", WEXITSTATUS(status));
+	printf("child: %d\n", WEXITSTATUS(end_held(&h)));
 	page_out();
 	change(2, 13);
 	CHECK(mem[0] == (char)(byte_of(0) + 13));

@@ -3,7 +3,7 @@
  * Tasks that share the address space come and go on command, as in looked_at.c; every
  * answer is given when /proc shows the tasks that there ought to be.
  */
-#include "tests/preload/common.h"
+#include "tests/preload/ask.h"
 
 #include <dirent.h>
 #include <pthread.h>
@@ -155,17 +155,6 @@ static void by_vfork(void)
 	CHECK(posix_spawn(&pid, "/nonexistent", NULL, NULL, argv, environ) == ENOENT);
 }
 
-/* The engine of this image, whose start nobody waits for. */
-static void wait_for_socket(void)
-{
-	char name[256];
-
-	snprintf(name, sizeof(name), "%s/shadowmm/%d.sock", getenv("XDG_RUNTIME_DIR"),
-		 getpid());
-	while (access(name, F_OK))
-		sched_yield();
-}
-
 static int orphan_pipe[2];
 
 /* A grandchild by fork, whose parent ends; it lives until the pipe is closed. */
@@ -179,7 +168,7 @@ static void start_orphan(void)
 		if (fork() != 0)
 			_exit(0);
 		close(orphan_pipe[1]);
-		wait_for_socket();
+		wait_for_engine();
 		CHECK(write(ready[1], "", 1) == 1);
 		CHECK(read(orphan_pipe[0], &byte, 1) == 0);
 		_exit(0);
@@ -294,7 +283,7 @@ int main(int argc, char **argv)
 
 	path = argv[0];
 	if (argc > 1)
-		wait_for_socket();
+		wait_for_engine();
 	close(2); /* as in looked_at.c */
 	puts("ready");
 	fflush(stdout);

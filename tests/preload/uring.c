@@ -84,11 +84,9 @@ static void shared(char *mem, const char *fixed)
 }
 
 /* Told to look, it finds what was there at the fork. */
-static void child_main(const char *mem, const char *fixed, int in)
+static void child_main(const char *mem, const char *fixed, const struct held *h)
 {
-	char byte;
-
-	CHECK(read(in, &byte, 1) == 0);
+	stay_held(h);
 	printf("child: %d %d %d %d\n", all(mem, 'a'), all(mem + BLOCK, 'a'),
 	       all(mem + 2 * BLOCK, 'a'), all(fixed, 'C'));
 	fflush(stdout);
@@ -97,24 +95,16 @@ static void child_main(const char *mem, const char *fixed, int in)
 
 static void fork_and_read(char *mem, const char *fixed)
 {
-	int fds[2], status;
-	pid_t pid;
+	struct held h;
 
 	memset(mem, 'a', MIB);
-	CHECK(pipe(fds) == 0);
-	fflush(stdout);
-	pid = fork();
-	CHECK(pid >= 0);
-	if (pid == 0) {
-		CHECK(close(fds[1]) == 0);
-		child_main(mem, fixed, fds[0]);
-	}
-	CHECK(close(fds[0]) == 0);
+	h = fork_held();
+	if (h.pid == 0)
+		child_main(mem, fixed, &h);
 	wait_protected(mem + MIB - PAGE);
 	shared(mem, fixed);
 	fflush(stdout);
-	CHECK(close(fds[1]) == 0);
-	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	CHECK(end_held(&h) == 0);
 	/* Pinned pages are what the kernel writes to, whoever went away. */
 	say("read registered again", submit(IORING_OP_READ_FIXED, 0, (char *)fixed, 7),
 	    fixed, 'H');

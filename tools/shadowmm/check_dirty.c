@@ -11,9 +11,8 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "pages.h"
 #include "uapi.h"
-
-#define PAGE 4096UL
 
 static const char needs_67[] = "run Linux 6.7 or later";
 
@@ -22,27 +21,21 @@ struct verdict {
 	const char *remedy;
 };
 
-/* 1, 0, or -1 with errno: the page has been written to. */
+/* 1, 0, or -errno: the page has been written to. */
 static int is_written(int pagemap, const volatile char *page)
 {
-	__u64 run[3]; /* struct page_region */
-	struct pm_scan_arg arg = {
-		.size = sizeof(arg),
-		.start = (uintptr_t)page,
-		.end = (uintptr_t)page + PAGE,
-		.vec = (uintptr_t)run,
-		.vec_len = 1,
-		.category_mask = PAGE_IS_WRITTEN,
-		.return_mask = PAGE_IS_WRITTEN,
-	};
+	struct page_scan scan = { .start = (uintptr_t)page,
+				  .end = (uintptr_t)page + PAGE_SIZE,
+				  .all = PAGE_IS_WRITTEN };
+	struct page_region run;
 
-	return ioctl(pagemap, PAGEMAP_SCAN, &arg); /* the number of runs */
+	return pages_scan(pagemap, &scan, &run, 1);
 }
 
 static struct verdict try_protect(int uffd, volatile char *page)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_WP_ASYNC };
-	struct uffdio_register reg = { .range = { (uintptr_t)page, PAGE },
+	struct uffdio_register reg = { .range = { (uintptr_t)page, PAGE_SIZE },
 				       .mode = UFFDIO_REGISTER_MODE_WP };
 	struct uffdio_writeprotect wp = { .range = reg.range,
 					  .mode = UFFDIO_WRITEPROTECT_MODE_WP };
@@ -82,13 +75,13 @@ static struct verdict try_dirty(void)
 
 	if (uffd < 0)
 		return v;
-	page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-		    0);
+	page = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		    -1, 0);
 	if (page == MAP_FAILED) {
 		v = (struct verdict){ strerror(errno), "raise the limits below" };
 	} else {
 		v = try_page(uffd, page);
-		munmap(page, PAGE);
+		munmap(page, PAGE_SIZE);
 	}
 	close(uffd);
 	return v;

@@ -12,6 +12,7 @@
 
 #include "check.h"
 #include "cli.h"
+#include "pages.h"
 #include "uapi.h"
 
 #define CAP_SYS_PTRACE 19 /* linux/capability.h */
@@ -78,25 +79,24 @@ static void check_dispatch(struct check *c)
 
 static void check_pagemap_scan(struct check *c)
 {
-	struct pm_scan_arg arg = { .size = sizeof(arg), .return_mask = PAGE_IS_PRESENT };
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC), ret, err;
+	struct page_region run;
+	struct page_scan scan = { .start = (uintptr_t)&run & -PAGE_SIZE,
+				  .end = ((uintptr_t)&run & -PAGE_SIZE) + PAGE_SIZE };
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC), ret;
 
 	if (fd < 0) {
 		check_add(c, "pagemap", CHECK_LIMITED, "mount /proc",
 			  "%s: no resident pages in maps", strerror(errno));
 		return;
 	}
-	arg.start = (unsigned long)&arg & ~4095UL;
-	arg.end = arg.start + 4096;
-	ret = ioctl(fd, PAGEMAP_SCAN, &arg);
-	err = errno;
+	ret = pages_scan(fd, &scan, &run, 1);
 	close(fd);
 	if (ret >= 0)
 		check_add(c, "PAGEMAP_SCAN", CHECK_OK, NULL, "here");
 	else
 		check_add(c, "PAGEMAP_SCAN", CHECK_LIMITED, "run Linux 6.7 or later",
 			  "%s: resident pages of very large areas are not counted",
-			  strerror(err));
+			  strerror(-ret));
 }
 
 static void check_procmap_query(struct check *c)

@@ -16,6 +16,7 @@
 
 #include "check.h"
 #include "cli.h"
+#include "pages.h"
 #include "uapi.h"
 
 #define HUGE   (2UL << 20)
@@ -53,20 +54,12 @@ static char *map(size_t len, int advice)
 
 static bool is_huge(const struct trial *t, const char *p)
 {
-	struct {
-		__u64 start, end, categories;
-	} run = { 0 };
-	struct pm_scan_arg arg = {
-		.size = sizeof(arg),
-		.start = (uintptr_t)p,
-		.end = (uintptr_t)p + HUGE,
-		.vec = (uintptr_t)&run,
-		.vec_len = 1,
-		.category_mask = PAGE_IS_HUGE,
-		.return_mask = PAGE_IS_HUGE,
-	};
+	struct page_scan scan = { .start = (uintptr_t)p,
+				  .end = (uintptr_t)p + HUGE,
+				  .all = PAGE_IS_HUGE };
+	struct page_region run = { 0 };
 
-	return ioctl(t->pagemap, PAGEMAP_SCAN, &arg) == 1 && run.end - run.start == HUGE;
+	return pages_scan(t->pagemap, &scan, &run, 1) == 1 && run.end - run.start == HUGE;
 }
 
 /* Microseconds; negative: not moved. */

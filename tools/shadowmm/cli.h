@@ -118,6 +118,9 @@ bool reply_is_error(const struct conn *c, json_t *reply);
  * *@status set: to CLI_OK if all is said (raw), to CLI_FAIL on an error.
  */
 json_t *ask_process(pid_t pid, const char *command, bool raw, int *status);
+/* All of a subcommand whose arguments are [--json] PID. Its status. */
+int ask_and_print(int argc, char **argv, const char *command,
+		  void (*print)(json_t *reply));
 
 /* --- sockets.c: where the sockets are --- */
 

@@ -2,7 +2,6 @@
 /* shadowmm slabinfo: the library's own memory, as /proc/slabinfo shows the kernel's. */
 #include "config.h"
 
-#include <getopt.h>
 #include <stdio.h>
 
 #include "cli.h"
@@ -36,19 +35,5 @@ static void print_slabinfo(json_t *reply)
 
 int cmd_slabinfo(int argc, char **argv)
 {
-	int json = 0, status;
-	const struct option options[] = {
-		{ "json", no_argument, &json, 1 },
-		{ NULL, 0, NULL, 0 },
-	};
-	json_t *reply;
-	pid_t pid;
-
-	if (cli_flags(argc, argv, options, 1, 1) || !cli_parse_pid(argv[optind], &pid))
-		return CLI_USAGE;
-	reply = ask_process(pid, "slabinfo", json, &status);
-	if (reply && !json)
-		print_slabinfo(reply);
-	json_decref(reply);
-	return status;
+	return ask_and_print(argc, argv, "slabinfo", print_slabinfo);
 }

@@ -3,7 +3,6 @@
 #include "config.h"
 
 #include <elf.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -198,19 +197,5 @@ static void print_stat(json_t *reply)
 
 int cmd_stat(int argc, char **argv)
 {
-	int json = 0, status;
-	const struct option options[] = {
-		{ "json", no_argument, &json, 1 },
-		{ NULL, 0, NULL, 0 },
-	};
-	json_t *reply;
-	pid_t pid;
-
-	if (cli_flags(argc, argv, options, 1, 1) || !cli_parse_pid(argv[optind], &pid))
-		return CLI_USAGE;
-	reply = ask_process(pid, "stat untouched", json, &status);
-	if (reply && !json)
-		print_stat(reply);
-	json_decref(reply);
-	return status;
+	return ask_and_print(argc, argv, "stat untouched", print_stat);
 }

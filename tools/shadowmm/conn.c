@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -278,4 +279,24 @@ json_t *ask_process(pid_t pid, const char *command, bool raw, int *status)
 	if (reply)
 		*status = CLI_OK;
 	return reply;
+}
+
+int ask_and_print(int argc, char **argv, const char *command,
+		  void (*print)(json_t *reply))
+{
+	int json = 0, status;
+	const struct option options[] = {
+		{ "json", no_argument, &json, 1 },
+		{ NULL, 0, NULL, 0 },
+	};
+	json_t *reply;
+	pid_t pid;
+
+	if (cli_flags(argc, argv, options, 1, 1) || !cli_parse_pid(argv[optind], &pid))
+		return CLI_USAGE;
+	reply = ask_process(pid, command, json, &status);
+	if (reply && !json)
+		print(reply);
+	json_decref(reply);
+	return status;
 }

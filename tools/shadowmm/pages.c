@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -15,20 +14,25 @@
 #include "cli.h"
 #include "pages.h"
 
-/* include/uapi/linux/fs.h (6.7), absent from the headers of 6.1 */
-struct scan_region {
-	uint64_t start, end, categories;
-};
+int pages_scan(int fd, struct page_scan *scan, struct page_region *region, size_t n)
+{
+	struct pm_scan_arg arg = {
+		.size = sizeof(arg),
+		.start = scan->start,
+		.end = scan->end,
+		.vec = (uintptr_t)region,
+		.vec_len = n,
+		.category_mask = scan->all,
+		.category_anyof_mask = scan->any,
+		.return_mask = scan->all ? scan->all : PAGE_IS_PRESENT,
+	};
+	int found = ioctl(fd, PAGEMAP_SCAN, &arg);
 
-struct scan_arg {
-	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
-};
-
-#define PAGEMAP_SCAN_CMD _IOWR('f', 16, struct scan_arg)
-#define PAGE_IS_PRESENT	 (1 << 3)
-#define PAGE_IS_SWAPPED	 (1 << 4)
-#define PAGE_IS_PFNZERO	 (1 << 5)
+	if (found < 0)
+		return -errno;
+	scan->start = arg.walk_end;
+	return found;
+}
 
 int pages_open(pid_t pid)
 {
@@ -69,20 +73,15 @@ static void mark_zeros_by_frame(uint64_t *entry, size_t n)
 
 static void mark_zeros(int fd, unsigned long start, uint64_t *entry, size_t n)
 {
-	struct scan_region region[64];
-	struct scan_arg arg = {
-		.size = sizeof(arg),
-		.start = start,
-		.end = start + n * PAGE_SIZE,
-		.vec = (uint64_t)(uintptr_t)region,
-		.vec_len = sizeof(region) / sizeof(region[0]),
-		.category_mask = PAGE_IS_PFNZERO,
-		.return_mask = PAGE_IS_PFNZERO,
-	};
-	int found;
+	struct page_scan scan = { .start = start,
+				  .end = start + n * PAGE_SIZE,
+				  .all = PAGE_IS_PFNZERO };
+	struct page_region region[64];
 
-	for (; arg.start < arg.end; arg.start = arg.walk_end) {
-		found = ioctl(fd, PAGEMAP_SCAN_CMD, &arg);
+	while (scan.start < scan.end) {
+		unsigned long from = scan.start;
+		int found = pages_scan(fd, &scan, region, 64);
+
 		if (found < 0) {
 			mark_zeros_by_frame(entry, n);
 			return;
@@ -91,7 +90,7 @@ static void mark_zeros(int fd, unsigned long start, uint64_t *entry, size_t n)
 			for (uint64_t p = region[i].start; p < region[i].end;
 			     p += PAGE_SIZE)
 				entry[(p - start) >> PAGE_SHIFT] |= PM_ZERO;
-		if (arg.walk_end <= arg.start)
+		if (scan.start <= from)
 			return;
 	}
 }
@@ -140,25 +139,21 @@ static int read_run(int fd, unsigned long start, unsigned long end, page_fn *fn,
 /* Runs, so that terabytes without a page cost nothing. */
 int pages_each(int fd, unsigned long start, unsigned long end, page_fn *fn, void *priv)
 {
-	struct scan_region region[256];
-	struct scan_arg arg = {
-		.size = sizeof(arg),
-		.start = start,
-		.end = end,
-		.vec = (uint64_t)(uintptr_t)region,
-		.vec_len = sizeof(region) / sizeof(region[0]),
-		.category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
-		.return_mask = PAGE_IS_PRESENT,
-	};
-	int found, err = 0;
+	struct page_scan scan = { .start = start,
+				  .end = end,
+				  .any = PAGE_IS_PRESENT | PAGE_IS_SWAPPED };
+	struct page_region region[256];
+	int err = 0;
 
-	for (; !err && arg.start < end; arg.start = arg.walk_end) {
-		found = ioctl(fd, PAGEMAP_SCAN_CMD, &arg);
+	while (!err && scan.start < end) {
+		unsigned long from = scan.start;
+		int found = pages_scan(fd, &scan, region, 256);
+
 		if (found < 0)
-			return read_run(fd, (unsigned long)arg.start, end, fn, priv);
+			return read_run(fd, from, end, fn, priv);
 		for (int i = 0; !err && i < found; i++)
 			err = read_run(fd, region[i].start, region[i].end, fn, priv);
-		if (arg.walk_end <= arg.start)
+		if (scan.start <= from)
 			return -EIO;
 	}
 	return err;

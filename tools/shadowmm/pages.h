@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "uapi.h"
+
 #define PAGE_SHIFT 12
 #define PAGE_SIZE  (1UL << PAGE_SHIFT)
 
@@ -22,6 +24,14 @@
 /* Not the kernel's: the page of zeros, which belongs to nobody. */
 #define PM_ZERO (1ULL << 60)
 
+struct page_scan {
+	unsigned long start, end;
+	uint64_t all, any; /* PAGE_IS_*; @any 0: no matter which */
+};
+
+/* Runs of pages that are in each category of @all, and in one of @any; from @start on,
+ * which moves to where it is to go on. How many of @n, or -errno. */
+int pages_scan(int fd, struct page_scan *scan, struct page_region *region, size_t n);
 /* The descriptor, or -errno. */
 int pages_open(pid_t pid);
 /* Entries of @n pages from @start on, PM_ZERO included. 0, or -errno: nothing is known.

@@ -51,6 +51,9 @@
 #endif
 
 #ifndef PAGEMAP_SCAN /* 6.7, include/uapi/linux/fs.h */
+struct page_region {
+	__u64 start, end, categories;
+};
 struct pm_scan_arg {
 	__u64 size, flags, start, end, walk_end, vec, vec_len, max_pages;
 	__u64 category_inverted, category_mask, category_anyof_mask, return_mask;
@@ -58,6 +61,8 @@ struct pm_scan_arg {
 #define PAGEMAP_SCAN	_IOWR('f', 16, struct pm_scan_arg)
 #define PAGE_IS_WRITTEN (1 << 1)
 #define PAGE_IS_PRESENT (1 << 3)
+#define PAGE_IS_SWAPPED (1 << 4)
+#define PAGE_IS_PFNZERO (1 << 5)
 #define PAGE_IS_HUGE	(1 << 6)
 #endif
 
