@@ -14,8 +14,9 @@
  *     holds the lock of the chunk meanwhile. So no page changes between the look at its
  *     bit and its being mapped.
  * C3. The lock is only ever tried for, or waited for a moment. Its holder may have been
- *     killed: then it is taken over, and what has no bit is filled again. Who does not
- *     get it helps himself without the cache.
+ *     killed: then it is taken over, and what has no bit is filled again. (The kernel
+ *     may still be at his last read, write or hole, under his lease: filemap.c,
+ *     believe_event().) Who does not get it helps himself without the cache.
  * C4. What the bytes are is fixed by @key: nobody fills without a read lease on the file
  *     (fcntl(2), F_SETLEASE), under which it cannot be opened for writing, and nobody
  *     shares a cache whose key was younger than PAGE_CACHE_AGE_NS when it was made: a
@@ -77,7 +78,7 @@ struct page_cache {
 	u64 evicted;  /* pages dropped from it again */
 	u64 refilled; /* of @filled: in a chunk that had been dropped */
 	u32 pinned;   /* nothing may be dropped any more (C6); never taken back */
-	/* By chunk: 0, or a tid that ends with its holder. Then @used, u32 each: see
+	/* By chunk: 0, or a tid of its holder's service task. Then @used, u32 each: see
 	 * below; then the bits, u64 each. */
 	u32 lock[];
 };
