@@ -249,8 +249,10 @@ static unsigned long drop_chunk(struct address_space *m, struct page_cache *c,
 
 /* What a walk may do, and has done. */
 struct shrink {
-	u64 low;	  /* pages; until there are no more than that */
-	unsigned int max; /* chunks */
+	u64 low; /* pages; until there are no more than that */
+	unsigned int
+		max; /* chunks; with @unsettle also those that another process keeps */
+	unsigned int dropped;
 	u64 now;
 	struct engine *unsettle; /* what is settled here may go, too: mmap_lock is held */
 };
@@ -282,9 +284,15 @@ static bool shrink_mapping(struct address_space *m, struct page_cache *c,
 	};
 	u64 chunk;
 
-	while (go_on(s) && evict_next(c, &scan, &chunk))
-		if (!may_stay(m, chunk) && drop_settled(m, c, s, chunk))
-			s->max--;
+	while (go_on(s) && evict_next(c, &scan, &chunk)) {
+		bool dropped;
+
+		if (may_stay(m, chunk))
+			continue;
+		dropped = drop_settled(m, c, s, chunk) != 0;
+		s->dropped += dropped;
+		s->max -= dropped || s->unsettle;
+	}
 	m->evict_hand = scan.hand;
 	return go_on(s);
 }
@@ -479,7 +487,7 @@ bool evict_tick(struct engine *e)
 	more = above(s.low) &&
 	       shrink(e, &s,
 		      evict.full || above(evict.bound) ? EVICT_AGE_MIN : EVICT_AGE_IDLE);
-	more &= !evict.full;
+	more &= !evict.full && s.dropped;
 	evict.full = false;
 	if (above(s.low))
 		drop_all_rests(e, &s);
