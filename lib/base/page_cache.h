@@ -55,7 +55,7 @@
 
 #include "lib/base/compiler.h"
 
-#define PAGE_CACHE_MAGIC  0x32656863616d6d73ULL /* "smmache2" */
+#define PAGE_CACHE_MAGIC  0x33656863616d6d73ULL /* "smmache3" */
 #define PAGE_CACHE_CHUNK  512UL			/* pages */
 #define PAGE_CACHE_AGE_NS 2000000000ULL
 

@@ -52,7 +52,7 @@ static struct {
 	u64 fresh; /* pages filled by us since then */
 	u32 busy;  /* somebody counts or drops, for which nobody waits */
 	bool shrinking;
-	unsigned int held; /* chunks met that stay (C8); whoever is busy */
+	unsigned int held; /* chunks met that we have settled; whoever is busy */
 	bool full;	   /* there was no memory for frames; the same */
 	u64 asked;	   /* when the lease task was asked for help, ms; the same */
 	/* The chunks asked for last, in this process. An instruction may need several,
@@ -214,13 +214,17 @@ static void clear_chunk(struct page_cache *c, unsigned long chunk)
 }
 
 /* Nothing of the chunk may go: C6, C8. Holding its lock. */
-static bool must_stay(const struct address_space *m, struct page_cache *c, u64 chunk)
+static bool must_stay(struct address_space *m, struct page_cache *c, u64 chunk)
 {
-	if (__atomic_load_n(&c->pinned, __ATOMIC_SEQ_CST))
-		return true;
+	/* In this order: who cannot watch a chunk again pins it, and then may end. */
 	if (!settle_holds(m, chunk))
-		return false;
-	evict.held++;
+		return __atomic_load_n(&c->pinned, __ATOMIC_SEQ_CST);
+	/* What others keep is as if it had just been asked for, so that a walk goes on to
+	 * what may be dropped. */
+	if (settled_here(m, chunk))
+		evict.held++;
+	else
+		set_time(c, chunk);
 	return true;
 }
 
@@ -406,21 +410,21 @@ static void balance(const struct engine *e)
 }
 
 /* What is settled only he can make room of who may take mmap_lock. */
-static void ask_lease_task(const struct engine *e, bool full)
+static bool wants_help(bool full)
 {
 	u64 now = now_ms();
 
 	if (!evict.held || now - evict.asked < ASK_MS)
-		return;
+		return false;
 	evict.asked = now;
 	evict.full |= full;
-	sys_tgkill(e->fault_pid, e->files.lease_tid, FAULT_SIGNAL);
+	return true;
 }
 
 void evict_balance(struct engine *e, long err)
 {
 	struct shrink s = { .max = EVICT_CHUNKS };
-	bool full = err == -ENOMEM || err == -ENOSPC;
+	bool full = err == -ENOMEM || err == -ENOSPC, ask;
 
 	if (!full &&
 	    (!is_bounded() || (!above(READ_ONCE(evict.bound)) && !evict.shrinking &&
@@ -428,12 +432,15 @@ void evict_balance(struct engine *e, long err)
 		return;
 	if (!get_busy())
 		return;
+	evict.held = 0;
 	if (full)
 		shrink(e, &s, EVICT_AGE_MIN);
 	else
 		balance(e);
-	ask_lease_task(e, full);
+	ask = wants_help(full);
 	put_busy();
+	if (ask)
+		sys_tgkill(e->fault_pid, e->files.lease_tid, FAULT_SIGNAL);
 }
 
 bool evict_is_tight(const struct address_space *m)
@@ -479,7 +486,8 @@ bool evict_tick(struct engine *e)
 	struct shrink s = { .max = EVICT_CHUNKS_TICK, .unsettle = e };
 	bool more;
 
-	if (list_empty(&e->mm->mappings) || !is_bounded() || !get_busy())
+	if (list_empty(&e->mm->mappings) || (!is_bounded() && !READ_ONCE(evict.full)) ||
+	    !get_busy())
 		return false;
 	count_all(e);
 	WRITE_ONCE(evict.bound, bound_now(e));

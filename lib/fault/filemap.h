@@ -87,6 +87,8 @@ bool settle_fault(struct engine *e, struct address_space *mapping, unsigned long
 		  unsigned long chunk);
 /* Somebody, also we, needs the chunk to stay (C8). Holding its lock. */
 bool settle_holds(const struct address_space *mapping, u64 chunk);
+/* We do. Holding mmap_lock, or inside mm_read_lock(). */
+bool settled_here(struct address_space *mapping, u64 chunk);
 /* All areas of files in [start, end), of @only if it is not NULL, are watched again;
  * false: not all. mmap_lock held. */
 bool unsettle_range(struct engine *e, unsigned long start, unsigned long end,

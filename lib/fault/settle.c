@@ -75,7 +75,9 @@ static bool is_whole(const struct address_space *m, u64 chunk)
 {
 	u64 first = chunk * PAGE_CACHE_CHUNK;
 
+	/* What has never been asked for need not even get memory for its bits. */
 	return chunk <= last_chunk(m) &&
+	       READ_ONCE(page_cache_used(m->cache)[chunk]) & ~PAGE_CACHE_DROPPED &&
 	       page_cache_resident(m->cache, chunk) ==
 		       min(m->nrpages - first, (u64)PAGE_CACHE_CHUNK);
 }
@@ -95,7 +97,8 @@ static void note_settled(const struct vm_area_struct *vma, void *arg)
 	s->end = vma->vm_end;
 }
 
-/* An area that needs the chunk to stay. Caller holds mmap_lock. */
+/* An area that needs the chunk to stay. Caller holds mmap_lock, or is inside
+ * mm_read_lock(). */
 static bool find_settled(struct address_space *m, u64 chunk, struct settled *s)
 {
 	unsigned long first = chunk * PAGE_CACHE_CHUNK;
@@ -103,6 +106,13 @@ static bool find_settled(struct address_space *m, u64 chunk, struct settled *s)
 	*s = (struct settled){ .chunk = chunk };
 	i_mmap_for_each(m, first, first + PAGE_CACHE_CHUNK - 1, note_settled, s);
 	return s->end != 0;
+}
+
+bool settled_here(struct address_space *m, u64 chunk)
+{
+	struct settled s;
+
+	return find_settled(m, chunk, &s);
 }
 
 /*
@@ -129,14 +139,13 @@ static u64 whole_until(struct engine *e, struct address_space *m, u64 chunk, u64
 static u64 hold_whole(struct engine *e, struct address_space *m, u64 chunk, u64 n,
 		      u64 mine)
 {
-	struct settled s;
 	u64 whole;
 
 	if (!hold(m, chunk, n))
 		return 0;
 	whole = whole_until(e, m, chunk, n, mine) - chunk;
 	for (u64 i = whole; i < n; i++)
-		if (!find_settled(m, chunk + i, &s))
+		if (!settled_here(m, chunk + i))
 			unhold(m, chunk + i, 1);
 	return whole;
 }
@@ -163,12 +172,13 @@ static bool settle_piece(struct engine *e, struct address_space *m, unsigned lon
 		return false;
 	/* A mode can be added to a registration, but not taken from it. Who waits there
 	 * is woken, and finds his page. */
-	if (registered && uffd_unregister(e->uffd, start, end))
-		return false;
-	if (uffd_register(e->uffd, start, end, false)) {
-		/* What stays makes that no harm. */
+	if ((registered && uffd_unregister(e->uffd, start, end)) ||
+	    uffd_register(e->uffd, start, end, false)) {
+		/* A part of it may not be registered; it stays, so there is no harm yet.
+		 */
 		if (registered && uffd_register_file(e->uffd, start, end))
 			lease_trouble(e, m);
+		mm_doubt(e->mm, start, end);
 		return false;
 	}
 	mm_set_settled(e->mm, start, end);
@@ -259,8 +269,8 @@ void settle_range(struct engine *e, struct address_space *m, unsigned long start
 {
 	const struct vm_area_struct *vma;
 
-	while (start < end && is_possible(e, m) && (vma = find_vma(e->mm, start)) &&
-	       vma->vm_start < end) {
+	while (start < end && READ_ONCE(m->cache->filled) && is_possible(e, m) &&
+	       (vma = find_vma(e->mm, start)) && vma->vm_start < end) {
 		unsigned long stop = min(end, vma->vm_end);
 
 		start = max(start, vma->vm_start);
