@@ -269,7 +269,7 @@ void settle_range(struct engine *e, struct address_space *m, unsigned long start
 {
 	const struct vm_area_struct *vma;
 
-	while (start < end && READ_ONCE(m->cache->filled) && is_possible(e, m) &&
+	while (start < end && is_possible(e, m) && READ_ONCE(m->cache->filled) &&
 	       (vma = find_vma(e->mm, start)) && vma->vm_start < end) {
 		unsigned long stop = min(end, vma->vm_end);
 
