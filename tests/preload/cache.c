@@ -110,14 +110,18 @@ static void ask(const char *const *argv)
 	capture(&got, &plain, argv);
 }
 
-static void ask_cache(const char *option)
+static void ask_files(const char *option, const char *path)
 {
-	const char *argv[] = { scratch_path("shadowmm"), "cache", option, file_path,
-			       NULL };
+	const char *argv[] = { scratch_path("shadowmm"), "cache", option, path, NULL };
 
 	ask(argv);
 	/* Processes of others, of which root hears as well, may be too busy to answer. */
 	cr_assert(got.status == 0 || *got.err, "%d: %s", got.status, got.out);
+}
+
+static void ask_cache(const char *option)
+{
+	ask_files(option, file_path);
 }
 
 static unsigned long number(const char *key)
@@ -298,6 +302,30 @@ Test(cache, what_another_maps_unasked_is_not_dropped)
 		ask_cache("--json");
 	} while (number("evicted") == 0);
 	cr_expect_eq(live_end(&a), 0);
+}
+
+/* What is kept, and looks oldest, does not end the search for what may go. */
+Test(cache, what_another_keeps_is_passed_over)
+{
+	const struct how how = { .env = { "SHADOWMM_FILES=own",
+					  "SHADOWMM_CACHE=4194304" } };
+	const char *other = scratch_path("of-other");
+	const char *argv[] = { scratch_path("cache_reader"), file_path, other, NULL };
+	struct live a, b;
+
+	make_file(other);
+	grow_old(other);
+	reader_start(&b, "SHADOWMM_CACHE=unlimited");
+	all_right(&b, "r");
+	live_start(&a, &how, argv);
+	live_command(&a, 0, "ready");
+	live_engine_up(&a);
+	all_right(&a, "mromrrrr");
+	ask_files("--json", other);
+	cr_expect_lt(number("pages"), SIZE / PAGE, "%s", got.out);
+	all_right(&a, "worwr");
+	all_right(&b, "rwr");
+	readers_end(&a, &b);
 }
 
 /* A bound that is filled by what is settled, and what was asked for a moment ago: the

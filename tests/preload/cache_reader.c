@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * usage: cache_reader FILE
+ * usage: cache_reader FILE [OTHER]
  *
  * Maps a private copy of FILE and does what the letters on its standard input say;
  * answers each with a line, "right" if every byte is what it must be.
  *
  *	m map it	r read all		w write to some pages
  *	u unmap it	d drop what was written	f a fork child reads all, and writes
+ *	o from here on the other file
  */
 #include "tests/preload/common.h"
 
@@ -17,28 +18,30 @@ enum {
 	EVERY = 10, /* of so many pages one is written to */
 };
 
-static int fd;
-static size_t len, written; /* bytes; pages, 0: none */
-static unsigned char *p;
+static struct file {
+	int fd;
+	size_t len, written; /* bytes; pages, 0: none */
+	unsigned char *p;
+} files[2], *f = &files[0];
 
 static bool is_written(size_t page)
 {
-	return written && page % EVERY == 3;
+	return f->written && page % EVERY == 3;
 }
 
 static bool page_is_right(size_t page)
 {
 	unsigned char bytes[PAGE];
 
-	CHECK(pread(fd, bytes, PAGE, (off_t)(page * PAGE)) == (ssize_t)PAGE);
+	CHECK(pread(f->fd, bytes, PAGE, (off_t)(page * PAGE)) == (ssize_t)PAGE);
 	if (is_written(page))
 		memset(bytes + 100, 'w', 100);
-	return !memcmp(p + page * PAGE, bytes, PAGE);
+	return !memcmp(f->p + page * PAGE, bytes, PAGE);
 }
 
 static bool read_all(void)
 {
-	for (size_t page = 0; page < len / PAGE; page++)
+	for (size_t page = 0; page < f->len / PAGE; page++)
 		if (!page_is_right(page))
 			return false;
 	return true;
@@ -46,10 +49,10 @@ static bool read_all(void)
 
 static void write_some(void)
 {
-	written = 1;
-	for (size_t page = 0; page < len / PAGE; page++)
+	f->written = 1;
+	for (size_t page = 0; page < f->len / PAGE; page++)
 		if (is_written(page))
-			memset(p + page * PAGE + 100, 'w', 100);
+			memset(f->p + page * PAGE + 100, 'w', 100);
 }
 
 static bool child_is_right(void)
@@ -69,9 +72,9 @@ static bool child_is_right(void)
 
 static void map_it(void)
 {
-	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-	CHECK(p != MAP_FAILED);
-	written = 0;
+	f->p = mmap(NULL, f->len, PROT_READ | PROT_WRITE, MAP_PRIVATE, f->fd, 0);
+	CHECK(f->p != MAP_FAILED);
+	f->written = 0;
 }
 
 static bool obey(char c)
@@ -81,13 +84,16 @@ static bool obey(char c)
 		map_it();
 		return true;
 	case 'u':
-		return munmap(p, len) == 0;
+		return munmap(f->p, f->len) == 0;
 	case 'w':
 		write_some();
 		return true;
 	case 'd':
-		written = 0;
-		return madvise(p, len, MADV_DONTNEED) == 0;
+		f->written = 0;
+		return madvise(f->p, f->len, MADV_DONTNEED) == 0;
+	case 'o':
+		f = f == &files[0] ? &files[1] : &files[0];
+		return true;
 	case 'f':
 		return child_is_right();
 	default:
@@ -95,15 +101,22 @@ static bool obey(char c)
 	}
 }
 
-int main(int argc, char **argv)
+static void open_file(struct file *file, const char *path)
 {
 	struct stat st;
+
+	file->fd = open(path, O_RDONLY | O_CLOEXEC);
+	CHECK(file->fd >= 0 && fstat(file->fd, &st) == 0);
+	file->len = (size_t)st.st_size;
+}
+
+int main(int argc, char **argv)
+{
 	char c;
 
-	CHECK(argc == 2);
-	fd = open(argv[1], O_RDONLY | O_CLOEXEC);
-	CHECK(fd >= 0 && fstat(fd, &st) == 0);
-	len = (size_t)st.st_size;
+	CHECK(argc == 2 || argc == 3);
+	for (int i = 1; i < argc; i++)
+		open_file(&files[i - 1], argv[i]);
 	anon(MIB); /* see rmap_exec.c */
 	close(2);
 	puts("ready");
