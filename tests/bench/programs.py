@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 
 import table
-from measure import PROGRAMS
+from measure import PROGRAMS, fetch_memory
 from rows import OURS, Row
 
 SECTION = "programs"
@@ -96,6 +96,7 @@ def measure_one(bench, program):
 
     def timed(env):
         shell(bench, program.before)
+        fetch_memory()
         return bench.usage(argv, env)
 
     def traced(env):

@@ -384,6 +384,10 @@ static void op_resize(void)
 		forget_pages(i + new, n - new);
 	else
 		model_grown(i, n, new);
+	/* It has grown back to what a hole had parted from it. The kernel does not join
+	 * them if both have been written to. */
+	if (i + new < ARENA_PAGES && test.page[i + new].id == test.page[i].id)
+		new_ids(i, new);
 }
 
 /* --- memory as an argument of calls ------------------------------------------------ */
