@@ -265,15 +265,13 @@ static void start_serving(struct engine *e)
 
 static const struct cache_ops cache_ops = { evict_account, evict_drop };
 
-static void env_fill(struct engine *e)
+static struct ctl_env env_of(struct engine *e)
 {
+	const bool pages = e->fault_pid != 0;
 	struct timespec now = { 0, 0 };
 
-	read_comm(e);
-	read_overcommit(e);
-	read_thp(e);
 	sys_clock_gettime(0 /* CLOCK_REALTIME */, &now);
-	server_env = (struct ctl_env){
+	return (struct ctl_env){
 		.mm = e->mm,
 		.mmap_lock = e->mmap_lock,
 		.verify_flags = e->opt.verify_flags,
@@ -286,17 +284,24 @@ static void env_fill(struct engine *e)
 		.fault_pid = e->fault_pid,
 		.start_time = (u64)now.tv_sec,
 		.birth = &e->birth,
+		.work = pages ? e->fault : NULL,
+		.cow = pages ? &e->cow : NULL,
+		.pool = pages ? &e->pool : NULL,
+		.pool_pages = e->opt.pool_pages,
+		.cache = pages ? &cache_ops : NULL,
+		.sampling = pages ? &e->sampling : NULL,
+		.engine = pages ? e : NULL,
+		.dirty_begin = dirty_begin,
+		.mode = pages ? "own" : "track",
+		.degraded = e->degraded,
 	};
-	server_env.work = e->fault_pid ? e->fault : NULL;
-	server_env.cow = e->fault_pid ? &e->cow : NULL;
-	server_env.pool = e->fault_pid ? &e->pool : NULL;
-	server_env.pool_pages = e->opt.pool_pages;
-	server_env.cache = e->fault_pid ? &cache_ops : NULL;
-	server_env.sampling = e->fault_pid ? &e->sampling : NULL;
-	server_env.engine = e->fault_pid ? e : NULL;
-	server_env.dirty_begin = dirty_begin;
-	server_env.mode = e->fault_pid ? "own" : "track";
-	server_env.degraded = e->degraded;
+}
+
+static void env_read(struct engine *e)
+{
+	read_comm(e);
+	read_overcommit(e);
+	read_thp(e);
 }
 
 /* The program has ended, and not through our exit hook: it was killed. */
@@ -404,7 +409,8 @@ void control_main(void *arg)
 	start_serving(e);
 	if (e->fault_pid)
 		fds[WATCH_FAULT].fd = (int)sys_pidfd_open(e->fault_pid, 0);
-	env_fill(e);
+	env_read(e);
+	server_env = env_of(e);
 	ret = ctl_open(&server, &server_env);
 	if (ret && !e->degraded)
 		degrade(e, "no control socket", ret);
@@ -420,11 +426,12 @@ void control_main(void *arg)
 
 void control_verify_at_exit(struct engine *e)
 {
+	/* Not the server's: in a fork child it may still be the parent's, or half of it.
+	 */
 	struct ctl_env env;
 
-	if (!server_env.mm)
-		env_fill(e);
-	env = server_env;
+	env_read(e);
+	env = env_of(e);
 	/* If the program is killed meanwhile, program_ended() writes the line, and by its
 	 * end takes the registrations away that we are looking for. */
 	env.overtaken = READ_ONCE(e->ctl_pid) ? &e->stopping : NULL;
