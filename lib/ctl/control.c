@@ -18,6 +18,7 @@
 #include "lib/mm/mm.h"
 #include "lib/sys/clone.h"
 #include "lib/sys/creds.h"
+#include "lib/sys/mutex.h"
 #include "lib/sys/procmaps.h"
 #include "lib/sys/procstat.h"
 #include "lib/sys/sys.h"
@@ -27,6 +28,8 @@
 
 static struct ctl server;
 static struct ctl_env server_env;
+
+#define FINISH_MS 50
 static char comm[32];
 static bool have_socket;
 static int
@@ -304,13 +307,26 @@ static void env_read(struct engine *e)
 	read_thp(e);
 }
 
+/*
+ * A fault task may be in the middle of a change of the model (settle_fault()): it is let
+ * finish, and begins no other, since e->stopping is set. The lock of a thread of the
+ * program that died with it stays taken: mutex_abandon().
+ */
+static void let_finish(const struct engine *e)
+{
+	if (mutex_lock_timeout(e->mmap_lock, FINISH_MS) == 1)
+		mutex_unlock(e->mmap_lock);
+}
+
 /* The program has ended, and not through our exit hook: it was killed. */
 static void __attribute__((noreturn)) program_ended(struct engine *e)
 {
 	/* Pairs with ctl_verify_append(): a verify_task may have outlived the program. */
 	__atomic_store_n(&e->stopping, 1, __ATOMIC_SEQ_CST);
-	if (e->fault_pid)
+	if (e->fault_pid) {
+		let_finish(e);
 		sys_kill(e->fault_pid, SIGKILL);
+	}
 	shared_flush(e);
 	mapping_unlink_all(e);
 	mutex_abandon(e->mmap_lock);

@@ -305,7 +305,9 @@ bool settle_fault(struct engine *e, struct address_space *m, unsigned long page,
 	/* Only tried for: who has it may be waiting for us. */
 	if (!is_possible(e, m) || !is_whole(m, chunk) || !mutex_trylock(e->mmap_lock))
 		return false;
-	done = !file_is_leaving(e, page) && settle_around(e, m, page);
+	/* @stopping: program_ended() is about to have us killed. */
+	done = !READ_ONCE(e->stopping) && !file_is_leaving(e, page) &&
+	       settle_around(e, m, page);
 	mutex_unlock(e->mmap_lock);
 	return done;
 }
