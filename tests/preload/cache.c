@@ -321,9 +321,12 @@ Test(cache, what_another_keeps_is_passed_over)
 	live_engine_up(&a);
 	live_engine_up(&b);
 	all_right(&b, "mr");
-	all_right(&a, "mromrrrr");
-	ask_cache("--json");
-	cr_expect_lt(number("pages"), SIZE / PAGE, "%s", got.out);
+	all_right(&a, "mrom");
+	/* If nothing is dropped there are no faults any more, and this is without end. */
+	do {
+		all_right(&a, "r");
+		ask_cache("--json");
+	} while (number("evicted") < SIZE / PAGE);
 	all_right(&a, "worwr");
 	all_right(&b, "rwr");
 	readers_end(&a, &b);
