@@ -24,6 +24,7 @@ struct file_state {
 	 * there is woken in the end. Whoever gives back, with mmap_lock. */
 	unsigned long leaving_start, leaving_end;
 	int lease_tid; /* of the task that answers to leases; the service task */
+	u32 settling;  /* a fault task has mmap_lock, and may change the model */
 	struct populate_state populate;
 	int mount; /* of the files that frames are in; 0: not tried. The service task */
 	struct reader reader;

@@ -309,12 +309,12 @@ static void env_read(struct engine *e)
 
 /*
  * A fault task may be in the middle of a change of the model (settle_fault()): it is let
- * finish, and begins no other, since e->stopping is set. The lock of a thread of the
- * program that died with it stays taken: mutex_abandon().
+ * finish, and begins no other, since e->stopping is set.
  */
 static void let_finish(const struct engine *e)
 {
-	if (mutex_lock_timeout(e->mmap_lock, FINISH_MS) == 1)
+	if (__atomic_load_n(&e->files.settling, __ATOMIC_SEQ_CST) &&
+	    mutex_lock_timeout(e->mmap_lock, FINISH_MS) == 1)
 		mutex_unlock(e->mmap_lock);
 }
 

@@ -305,9 +305,11 @@ bool settle_fault(struct engine *e, struct address_space *m, unsigned long page,
 	/* Only tried for: who has it may be waiting for us. */
 	if (!is_possible(e, m) || !is_whole(m, chunk) || !mutex_trylock(e->mmap_lock))
 		return false;
-	/* @stopping: program_ended() is about to have us killed. */
-	done = !READ_ONCE(e->stopping) && !file_is_leaving(e, page) &&
-	       settle_around(e, m, page);
+	/* Pairs with let_finish(): either we see @stopping, or we are waited for. */
+	__atomic_store_n(&e->files.settling, 1, __ATOMIC_SEQ_CST);
+	done = !__atomic_load_n(&e->stopping, __ATOMIC_SEQ_CST) &&
+	       !file_is_leaving(e, page) && settle_around(e, m, page);
+	__atomic_store_n(&e->files.settling, 0, __ATOMIC_SEQ_CST);
 	mutex_unlock(e->mmap_lock);
 	return done;
 }
