@@ -38,8 +38,8 @@
  *	   userfaultfd until the program is dead (engine_fail_stop()).
  *     What could not be given back sets @pinned first: then nothing is dropped any more.
  *     A task that is stopped is no danger: its areas are registered, and wait.
- *     So it is where an area is registered for missing pages only (settled): there the
- *     kernel maps whatever frames there are, without asking whether they have their bits.
+ *     Where an area is registered for missing pages only (settled), the kernel maps
+ *     whatever frames there are, without asking whether they have their bits: C8.
  * C7. @used says when a chunk was last asked for, by any process. One that was a moment
  *     ago is not dropped (EVICT_AGE_MIN): its page must be there when the thread that
  *     waited for it runs again.

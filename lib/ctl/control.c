@@ -28,8 +28,6 @@
 
 static struct ctl server;
 static struct ctl_env server_env;
-
-#define FINISH_MS 50
 static char comm[32];
 static bool have_socket;
 static int
@@ -306,6 +304,8 @@ static void env_read(struct engine *e)
 	read_overcommit(e);
 	read_thp(e);
 }
+
+#define FINISH_MS 50
 
 /*
  * A fault task may be in the middle of a change of the model (settle_fault()): it is let

@@ -9,10 +9,10 @@
  *	area	[ MISSING		      | MISSING MINOR WP  ]
  *	index	[ read lock		      ]			     C8 of page_cache.h
  *
- *	file_convert, file_inherit -> settle_range    what is there when it is mapped
- *	filemap_fault		   -> settle_fault    the answer to an event in such a
- *chunk file_give_back		   -> unsettle_range  write-protection is needed for that
- *	evict_tick, evict_drop	   -> unsettle_chunk  so that it can be dropped
+ *	settle_range	file_convert, file_inherit: what is there when it is mapped
+ *	settle_fault	filemap_fault: the answer to an event in such a chunk
+ *	unsettle_range	file_give_back: it needs write-protection
+ *	unsettle_chunk	evict_tick, evict_drop: so that it can be dropped
  *
  * Of what has been read ahead the last chunk is not settled before somebody comes: his
  * fault is what the next reading ahead begins with.
@@ -82,37 +82,28 @@ static bool is_whole(const struct address_space *m, u64 chunk)
 		       min(m->nrpages - first, (u64)PAGE_CACHE_CHUNK);
 }
 
-struct settled {
-	u64 chunk;
-	unsigned long start, end; /* of an area; @end 0: none */
-};
-
 static void note_settled(const struct vm_area_struct *vma, void *arg)
 {
-	struct settled *s = arg;
+	const struct vm_area_struct **found = arg;
 
-	if (!vma_is_settled(vma))
-		return;
-	s->start = vma->vm_start;
-	s->end = vma->vm_end;
+	if (vma_is_settled(vma))
+		*found = vma;
 }
 
-/* An area that needs the chunk to stay. Caller holds mmap_lock, or is inside
+/* An area that needs the chunk to stay, or NULL. Caller holds mmap_lock, or is inside
  * mm_read_lock(). */
-static bool find_settled(struct address_space *m, u64 chunk, struct settled *s)
+static const struct vm_area_struct *find_settled(struct address_space *m, u64 chunk)
 {
 	unsigned long first = chunk * PAGE_CACHE_CHUNK;
+	const struct vm_area_struct *found = NULL;
 
-	*s = (struct settled){ .chunk = chunk };
-	i_mmap_for_each(m, first, first + PAGE_CACHE_CHUNK - 1, note_settled, s);
-	return s->end != 0;
+	i_mmap_for_each(m, first, first + PAGE_CACHE_CHUNK - 1, note_settled, &found);
+	return found;
 }
 
 bool settled_here(struct address_space *m, u64 chunk)
 {
-	struct settled s;
-
-	return find_settled(m, chunk, &s);
+	return find_settled(m, chunk) != NULL;
 }
 
 /*
@@ -345,18 +336,13 @@ bool unsettle_range(struct engine *e, unsigned long start, unsigned long end,
 
 void unsettle_chunk(struct engine *e, struct address_space *m, u64 chunk)
 {
-	struct settled s;
-	unsigned long start, end;
+	const struct vm_area_struct *vma;
 
 	if (m->hold_fd < 0)
 		return;
-	while (find_settled(m, chunk, &s)) {
-		const struct vm_area_struct *vma = find_vma(e->mm, s.start);
-
-		start = chunk_start(m, vma, chunk);
-		end = chunk_start(m, vma, chunk + 1);
-		if (!unsettle_piece(e, start, end))
+	while ((vma = find_settled(m, chunk)))
+		if (!unsettle_piece(e, chunk_start(m, vma, chunk),
+				    chunk_start(m, vma, chunk + 1)))
 			return;
-	}
 	unhold(m, chunk, 1);
 }
