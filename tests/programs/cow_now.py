@@ -16,6 +16,7 @@ usage: cow_now.py [--own N] PID...      N: in so many processes pages must be sh
 """
 
 import argparse
+import itertools
 import json
 import os
 import signal
@@ -24,10 +25,11 @@ import sys
 import time
 
 import harness
-from verify_now import as_owner, under_library
+from verify_now import as_owner, identity, under_library
 
 PERCENT = 1
 STOP_SECONDS = 30.0
+NO_SOCKET = "not running under shadowmm"
 
 
 def family(pids):
@@ -91,6 +93,19 @@ def ask(pid):
     return json.loads(done.stdout), None
 
 
+def reachable_or_gone(pid, name):
+    """A process stopped in the first or last moments of its life has no socket. It was let go on:
+    None when it has one, is another program or has ended, as must happen; or what is wrong."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while True:
+        reply, problem = ask(pid)
+        if reply or identity(pid) != [name, True] or state(pid) in "ZX":
+            return None
+        if time.monotonic() > deadline:
+            return problem
+        time.sleep(0.01)
+
+
 def smaps(pid):
     """(start, shared, private), in pages, of what could be in the list of `cow`."""
     areas, counts = [], False
@@ -141,16 +156,19 @@ def main():
     parser.add_argument("--own", type=int, default=1)
     parser.add_argument("pids", nargs="+", type=int)
     arguments = parser.parse_args()
-    problems, sharing = [], 0
+    problems, sharing, early_or_late = [], 0, []
     with Stopped(arguments.pids) as stopped:
         for pid, (name, _) in under_library(stopped.stopped):
             reply, problem = ask(pid)
-            if reply:
+            if problem and NO_SOCKET in problem:
+                early_or_late.append((pid, name))
+            elif reply:
                 found, shared = compare(pid, name.partition("(")[2], reply)
                 problems += found
                 sharing += reply["cow"] == "own" and shared > 0
             else:
                 problems.append(problem)
+    problems += [text for text in itertools.starmap(reachable_or_gone, early_or_late) if text]
     if sharing < arguments.own:
         problems.append(f"cow: {sharing} processes share pages that are ours")
     print("\n".join(problems), end="\n" if problems else "")
