@@ -5,7 +5,7 @@
 --sequences: tests/preload/file_random. A tenth of the sequences plain (the test itself is
 right), the rest under the library, the files paged by it in all ways; what it prints must be
 what it prints plain. Before that, the test is broken on purpose in three ways, each of which it
-must notice. A sequence that is wrong is shrunk.
+must notice. After a sequence that is wrong the others run all the same; the first is shrunk.
 
 --kills: tests/preload/file_share, whose readers are killed, and then tasks of the library
 instead. Afterwards no process is left, nothing in /dev/shm, and in the directory of the
@@ -30,6 +30,7 @@ PROGRAMS = harness.TOP_BUILDDIR / "tests" / "preload"
 SILENCE_SECONDS = 150
 BATCH = 1000  # sequences of one process
 SHRINK_SECONDS = 600
+COMPLAINTS = 10  # of one leg, which then ends
 OWN = {"SHADOWMM_FILES": "own"}
 SMALL = {**OWN, "SHADOWMM_MIN_OWN": "4096"}
 # name, environment, share of the sequences
@@ -91,30 +92,42 @@ def shrunk(run, **options):
     return ["shrunk:", *smaller.problems, *text_of(smaller)]
 
 
-def batch_problems(sequences, seed, env):
-    """What is wrong with one batch, plain if @env is None."""
+def wrong_batch(run, sequences, seed):
+    """(what is wrong, how many sequences it has run: up to the one that it complains of)"""
+    found = SEED_LINE.search(run.out)
+    done = int(found.group(1)) - seed + 1 if found else sequences
+    return [*run.problems, f"status {run.status}", *text_of(run)[-100:]], done
+
+
+def run_batch(sequences, seed, env, shrink):
+    """(what is wrong, sequences run) of one batch, plain if @env is None."""
     options = {"under": env is not None, "env": env}
     run = file_random(sequences, seed, watch=Silence(), **options)
-    problems = list(run.problems)
-    if run.status or run.err or problems:
-        return [*problems, f"status {run.status}", *text_of(run)[-100:], *shrunk(run, **options)]
+    if run.status or run.err or run.problems:
+        problems, done = wrong_batch(run, sequences, seed)
+        return problems + (shrunk(run, **options) if shrink else []), done
     if env is None:
-        return []
+        return [], sequences
+    problems = run.verify.problems({"file_random": 1})
     plain = file_random(sequences, seed, watch=Silence())
     if plain.out != run.out:
         differ = [f"{a} instead of {b}" for a, b in zip(text_of(run), text_of(plain)) if a != b]
         problems += ["it prints something else than plain:", *differ[:5]]
-    return problems + run.verify.problems({"file_random": 1})
+    return problems, sequences
 
 
 def run_random_leg(name, env, sequences, seed):
-    done, problems = 0, []
-    while done < sequences and not problems:
-        batch = min(BATCH, sequences - done)
-        problems = batch_problems(batch, seed + done, env)
-        done += batch
+    at, wrong, problems = 0, 0, []
+    while at < sequences and wrong < COMPLAINTS:
+        batch = min(BATCH, sequences - at)
+        found, done = run_batch(batch, seed + at, env, not wrong)
+        if found:
+            wrong += 1
+            problems += [f"sequences {seed + at} to {seed + at + done - 1}:", *found]
+        at += done
     environment = " ".join(f"{key}={value}" for key, value in (env or {}).items())
-    return report(not problems, name, f"{done} sequences from seed {seed}", [environment, *problems])
+    return report(not wrong, name, f"{at} sequences from seed {seed}, {wrong} complaints",
+                  [environment, *problems])
 
 
 def check_random(arguments, seed):
