@@ -9,7 +9,7 @@ must notice. After a sequence that is wrong the others run all the same; the fir
 
 --kills: tests/preload/file_share, whose readers are killed, and then tasks of the library
 instead. Afterwards no process is left, nothing in /dev/shm, and in the directory of the
-session only what the next run removes.
+session only what the next run removes. And lost_lease.py, which takes a minute.
 
 usage: check_files.py [--sequences N] [--kills N] [--processes N] [--mib N] [--seed N]
                       [--plain]
@@ -25,6 +25,7 @@ import tempfile
 from pathlib import Path
 
 import harness
+import lost_lease
 
 PROGRAMS = harness.TOP_BUILDDIR / "tests" / "preload"
 SILENCE_SECONDS = 150
@@ -194,9 +195,18 @@ def run_kill_leg(name, env, arguments, kills, seed, *more):
     return report(not problems, name, f"{kills} killed in {run.seconds:.0f} s, seed {seed}", problems)
 
 
+def run_lost_lease(name, env):
+    if not lost_lease.lease_seconds():
+        print(f"skip {name}: lease-break-time is 0, leases are never taken away", flush=True)
+        return True
+    problems, seconds = lost_lease.run(PROGRAMS / "file_frozen", env)
+    return report(not problems, name, f"the program was frozen, {seconds:.0f} s", problems)
+
+
 def check_kills(arguments, seed):
     kills = arguments.kills
-    results = [run_kill_leg("plain", None, arguments, max(1, kills // 10), seed)]
+    results = [run_kill_leg("plain", None, arguments, max(1, kills // 10), seed),
+               run_lost_lease("written to, plain", None)]
     if arguments.plain:
         return results
     return [*results,
@@ -206,7 +216,8 @@ def check_kills(arguments, seed):
             run_kill_leg("readers killed, hardly a cache", {**SMALL, "SHADOWMM_CACHE": "1048576"},
                          arguments, max(1, kills // 2), seed + 3),
             run_kill_leg("tasks killed, dropped at once", {**SMALL, "SHADOWMM_CACHE": "0"},
-                         arguments, max(1, kills // 2), seed + 4, "engine")]
+                         arguments, max(1, kills // 2), seed + 4, "engine"),
+            run_lost_lease("lease lost", OWN)]
 
 
 def main():

@@ -28,11 +28,11 @@ check-fork: all tests/stress/fork_torture
 # and with readers that are killed: make check-files-kill [KILLS=1000] [SEED=n]
 SEQUENCES = 100000
 KILLS = 1000
-EXTRA_DIST += tests/stress/check_files.py
+EXTRA_DIST += tests/stress/check_files.py tests/stress/lost_lease.py
 CHECK_FILES = $(TEST_DRIVER) $(abs_top_srcdir)/tests/stress/check_files.py
 
 .PHONY: check-files check-files-kill
 check-files: all tests/preload/file_random
 	$(CHECK_FILES) --sequences $(SEQUENCES) --seed '$(SEED)'
-check-files-kill: all tests/preload/file_share
+check-files-kill: all tests/preload/file_share tests/preload/file_frozen
 	$(CHECK_FILES) --kills $(KILLS) --seed '$(SEED)'
