@@ -4,6 +4,7 @@
  * the lock of the chunk, unless said otherwise. Pages are those of the file.
  *
  *	chunk.c	  the lock of a chunk
+ *	mount.c	  the place for that file
  *	frames.c  the file that the frames are in; huge pages in it
  *	fill.c	  read, copy, set the bits, while somebody waits
  *	reader.c  the same ahead of time, by a task of its own
@@ -25,6 +26,12 @@ bool chunk_lock(const struct engine *e, struct page_cache *c, unsigned long chun
 bool chunk_trylock(const struct engine *e, struct page_cache *c, unsigned long chunk);
 /* By whoever took it, or has made sure that he will not touch it any more. */
 void chunk_unlock(struct page_cache *c, unsigned long chunk);
+
+/* --- mount.c ----------------------------------------------------------------------- */
+
+/* A tmpfs that gives huge pages to who asks for them; a descriptor of its root, or
+ * -errno. The service task. */
+long frames_mount(void);
 
 /* --- frames.c ---------------------------------------------------------------------- */
 

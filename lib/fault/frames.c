@@ -24,46 +24,15 @@
 #define MADV_POPULATE_WRITE 23 /* 5.14 */
 #endif
 
-/* linux/mount.h, which does not go with linux/fcntl.h everywhere */
-#define FSOPEN_CLOEXEC	    1
-#define FSCONFIG_SET_STRING 1
-#define FSCONFIG_CMD_CREATE 6
-#define FSMOUNT_CLOEXEC	    1
-#define MOUNT_ATTR_NOSUID   2
-
-#define NO_MOUNT	    (-1)
+#define NO_MOUNT (-1)
 
 /* --- the file ---------------------------------------------------------------------- */
-
-/* Behind a filter a call that is not foreseen may be deadly. */
-static bool is_filtered(void)
-{
-	return sys_prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0;
-}
-
-static long new_mount(void)
-{
-	long fs = sys_fsopen("tmpfs", FSOPEN_CLOEXEC), ret;
-
-	if (fs < 0)
-		return fs;
-	ret = sys_fsconfig(fs, FSCONFIG_SET_STRING, "huge", "advise");
-	/* As a memfd: no bound but the memory there is. */
-	if (!ret)
-		ret = sys_fsconfig(fs, FSCONFIG_SET_STRING, "size", "0");
-	if (!ret)
-		ret = sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL);
-	if (!ret)
-		ret = sys_fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID);
-	sys_close(fs);
-	return ret;
-}
 
 /* It goes with the engine's descriptors, and with the last file in it. */
 static long mount_of(struct engine *e)
 {
 	if (!e->files.mount) {
-		long fd = is_filtered() ? -EPERM : new_mount();
+		long fd = frames_mount();
 
 		e->files.mount = fd > 0 ? (int)fd : NO_MOUNT;
 	}

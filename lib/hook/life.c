@@ -214,11 +214,7 @@ void engine_retire(const char *why)
 
 bool run_aside(void *stack_top, void (*fn)(void *arg), void *arg)
 {
-	long pid = sys_clone_task(CLONE_VM | CLONE_VFORK, stack_top, NULL, NULL, fn, arg);
-
-	while (pid > 0 && sys_wait4(pid, NULL, __WALL) == -EINTR)
-		;
-	return pid > 0;
+	return !sys_run_task(0, stack_top, fn, arg);
 }
 
 static bool done_without(enum engine_op op)

@@ -11,6 +11,13 @@
 long sys_clone_task(unsigned long flags, void *stack_top, int *parent_tid,
 		    unsigned int *child_tid, void (*fn)(void *arg), void *arg);
 
+/*
+ * The same with a child that is waited for: 0 when it has ended, or -errno if there is
+ * none.
+ * @flags: more than CLONE_VM and CLONE_VFORK.
+ */
+long sys_run_task(unsigned long flags, void *stack_top, void (*fn)(void *arg), void *arg);
+
 /* The sa_restorer that x86-64 requires. */
 void sys_restorer(void);
 

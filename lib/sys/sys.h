@@ -149,6 +149,7 @@ sys_call6(long nr, unsigned long a, unsigned long b, unsigned long c, unsigned l
 #define sys_getrlimit(res, lim)		  sys_call2(__NR_getrlimit, res, lim)
 #define sys_setrlimit(res, lim)		  sys_call2(__NR_setrlimit, res, lim)
 #define sys_geteuid()			  sys_call0(__NR_geteuid)
+#define sys_getegid()			  sys_call0(__NR_getegid)
 #define sys_getuid()			  sys_call0(__NR_getuid)
 #define sys_rt_sigprocmask(how, set, old) sys_call4(__NR_rt_sigprocmask, how, set, old, 8)
 #define sys_rt_sigtimedwait(set, info, timeout) \

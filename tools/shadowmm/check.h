@@ -31,6 +31,8 @@ int check_uffd_open(void);
 void check_cow(struct check *c);
 /* check_dirty.c: writes to shared files. */
 void check_dirty(struct check *c);
+/* check_frames.c: where the pages of files are kept. */
+void check_frames(struct check *c);
 /* check_kernel.c: everything else of the kernel and of this process. */
 void check_kernel(struct check *c);
 

@@ -91,6 +91,7 @@ static void run_checks(struct check *c)
 	check_userfaultfd(c);
 	check_cow(c);
 	check_dirty(c);
+	check_frames(c);
 	check_kernel(c);
 	check_limits(c);
 	check_library(c);

@@ -4,7 +4,7 @@ shadowmm_SOURCES = tools/shadowmm/main.c tools/shadowmm/cli.h \
 	tools/shadowmm/area.c tools/shadowmm/sockets.c tools/shadowmm/conn.c \
 	tools/shadowmm/elf.c tools/shadowmm/library.c tools/shadowmm/uapi.h \
 	tools/shadowmm/check.h tools/shadowmm/check_uffd.c tools/shadowmm/check_pool.c \
-	tools/shadowmm/check_cow.c tools/shadowmm/check_dirty.c tools/shadowmm/check_kernel.c \
+	tools/shadowmm/check_cow.c tools/shadowmm/check_dirty.c tools/shadowmm/check_frames.c tools/shadowmm/check_kernel.c \
 	tools/shadowmm/cmd_run.c tools/shadowmm/cmd_ps.c tools/shadowmm/ps.h \
 	tools/shadowmm/ps_rows.c tools/shadowmm/cmd_maps.c tools/shadowmm/cmd_smaps.c \
 	tools/shadowmm/cmd_vma.c tools/shadowmm/cmd_stat.c tools/shadowmm/cmd_verify.c \
