@@ -4,7 +4,7 @@
 # verify: mdb_load:2 mdb_dump:2 python3
 # timeout: 120
 # under: SHADOWMM_POLICY=shared-file=own SHADOWMM_MIN_OWN=4096
-# LMDB, writing through its map (MDB_WRITEMAP) where python3-lmdb is there, and reading it.
+# LMDB, writing through its map (MDB_WRITEMAP), and reading it.
 set -eu
 {
 	printf 'VERSION=3\nformat=print\ntype=btree\nmapsize=67108864\nmaxreaders=126\ndb_pagesize=4096\nHEADER=END\n'
@@ -15,12 +15,11 @@ mkdir db map
 mdb_load -f dump db
 mdb_stat -e db | grep -E 'Entries|Page size|Map size'
 mdb_dump -p db | sha256sum
-python3 - <<'END'
-try:
-    import lmdb
-except ImportError:
-    print("no python3-lmdb")
-    raise SystemExit
+# Debian's module is for Debian's python3, which need not be the first.
+python=python3
+python3 -c 'import lmdb' 2>/dev/null || python=/usr/bin/python3
+$python - <<'END'
+import lmdb
 for sync in (True, False):
     env = lmdb.open("map", map_size=32 << 20, writemap=True, map_async=not sync, sync=sync)
     for part in range(20):
@@ -32,8 +31,7 @@ for sync in (True, False):
     env.sync(True)
     env.close()
 END
-ls map | grep -c data || true
-if test -e map/data.mdb; then mdb_dump -p map | sha256sum; fi
+mdb_dump -p map | sha256sum
 sed 's/ key1/ key2/; s/ value/ changed value/' dump >more
 mdb_load -f more db
 mdb_dump -p db | sha256sum
