@@ -159,6 +159,9 @@ static void adopt_start(struct mm_verify *v, struct vm_area_struct *vma,
 		return;
 	vma = vma_edit(&t, vma);
 	vma_set_range(&t, vma, start, vma->vm_end);
+	/* expand_downwards(): also if it is as untouched as mmap() made it. */
+	if (!vma->anon)
+		vma->anon = anon_new(t.mm);
 	txn_commit(&t);
 }
 

@@ -183,6 +183,23 @@ Test(verify, the_stack_grows)
 	cr_expect_str_eq(vma_name(mm, find_vma(mm, AT(8))), "[stack]");
 }
 
+/* expand_downwards(); also if what it grew from is unmapped as it came. */
+Test(verify, a_stack_that_has_grown_was_touched)
+{
+	struct mmap_call c = { .addr = AT(10),
+			       .len = PAGES(1),
+			       .prot = PROT_READ,
+			       .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED |
+					MAP_GROWSDOWN };
+
+	mm_prepare(mm, c.addr, c.len);
+	mm_mmap(mm, &c);
+	expect("       RRRR", 1, "");
+	mm_munmap(mm, AT(10), PAGES(1));
+	expect("       RRR", 0, "");
+	cr_expect_neq(find_vma(mm, AT(7))->anon, 0);
+}
+
 Test(verify, names_follow_the_file)
 {
 	struct area_desc d = desc_of('F', 0, 2);
