@@ -260,3 +260,67 @@ struct vm_area_struct *vma_modify(struct vma_txn *t, struct vm_area_struct *vma,
 	vma->known = known;
 	return vma_merge(t, vma, edges);
 }
+
+/* --- what a guess has turned out to be ---------------------------------------------- */
+
+static bool looks_alike(const struct vm_area_struct *a, const struct vm_area_struct *b)
+{
+	if (vma_visible_flags(a->vm_flags) != vma_visible_flags(b->vm_flags))
+		return false;
+	if (!a->vm_file || !b->vm_file)
+		return a->vm_file == b->vm_file;
+	return a->vm_pgoff + vma_pages(a) == b->vm_pgoff &&
+	       a->vm_file->ino == b->vm_file->ino;
+}
+
+bool vma_may_be_one(const struct mm_struct *mm, const struct vm_area_struct *left,
+		    const struct vm_area_struct *right)
+{
+	/* Closing its userfaultfd, a program ends all registrations without our seeing
+	 * it, and what only they kept apart is merged. */
+	if (!(right->inexact & VMA_INEXACT_START) && !mm->program_uffd)
+		return false;
+	return left->vm_end == right->vm_start && left->aside == right->aside &&
+	       looks_alike(left, right);
+}
+
+/*
+ * What MREMAP_DONTUNMAP unlocked that we believe in, the kernel goes on counting; that it
+ * did is plain only if the merge was a guess. Where we had seen two areas, or are not
+ * sure of their flags, it was a mlock() or munlock() of which we know too little.
+ */
+static bool unlocked_by_mremap(const struct vm_area_struct *left,
+			       const struct vm_area_struct *right)
+{
+	return right->inexact & VMA_INEXACT_START &&
+	       !((left->known | right->known) & VMA_UNSURE_FLAGS);
+}
+
+/*
+ * What the kernel does to whole areas it has then done to both: ended a registration
+ * (registering twice is harmless), or unlocked the source of MREMAP_DONTUNMAP. So where
+ * we believe in half of it we do not believe in any.
+ */
+struct vm_area_struct *vma_found_one(struct vma_txn *t, struct vm_area_struct *left,
+				     struct vm_area_struct *right)
+{
+	const unsigned long whole = VM_WHOLE & ~VM_UFFD_OTHER;
+	unsigned long both = left->vm_flags & right->vm_flags & whole, lost = 0;
+	unsigned long start = left->vm_start;
+	struct vm_area_struct *vma;
+	u8 known = 0;
+
+	if ((left->vm_flags ^ right->vm_flags) & VM_LOCKED) {
+		if (unlocked_by_mremap(left, right))
+			lost = vma_pages(left->vm_flags & VM_LOCKED ? left : right);
+		else
+			known = VMA_UNSURE_FLAGS;
+	}
+	vma = vma_join(t, left, right);
+	vma_set_flags(t, vma, (vma->vm_flags & ~whole) | both);
+	vma->known |= known;
+	t->mm->locked_vm += lost;
+	t->mm->locked_lost += lost;
+	vma_keep_edges(t, vma);
+	return txn_find(t, start);
+}

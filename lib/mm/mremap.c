@@ -19,16 +19,52 @@ struct move {
 	bool keep_source;
 };
 
-/* vma_merge_extend() */
-static void expand_vma_in_place(struct vma_txn *t, unsigned long old, unsigned long start,
-				unsigned long end)
+static bool any_registered(struct vma_txn *t, unsigned long start, unsigned long end)
 {
-	struct vm_area_struct *vma = txn_find(t, old);
+	const struct vm_area_struct *vma = txn_find(t, start);
 
-	if (!vma || vma->vm_start > old || vma->vm_end != start)
+	for (; vma && vma->vm_start < end; vma = txn_find(t, vma->vm_end))
+		if (vma->vm_flags & VM_UFFD_FLAGS && !(vma->known & VMA_UNSURE_WHOLE))
+			return true;
+	return false;
+}
+
+/*
+ * check_prep_vma(): what changes its size, or leaves its source behind, is of one area.
+ * But in place it may be cut; and of MREMAP_FIXED that moves, remap_move() takes each
+ * area for itself since 6.17, if none is registered (vma_multi_allowed()).
+ */
+static bool must_be_one(struct vma_txn *t, const struct move *m, unsigned long flags)
+{
+	if (flags & MREMAP_FIXED)
+		return m->len != m->old_len || any_registered(t, m->old, m->old + m->len);
+	return m->len > m->old_len || flags & MREMAP_DONTUNMAP;
+}
+
+/* [start, end) is of one area in the kernel: where we had guessed that it is of several,
+ * that was wrong. */
+static void found_one(struct vma_txn *t, unsigned long start, unsigned long end)
+{
+	struct vm_area_struct *vma = txn_find(t, start), *next;
+
+	while (vma && vma->vm_end < end) {
+		next = txn_find(t, vma->vm_end);
+		if (!next)
+			return;
+		vma = vma_may_be_one(t->mm, vma, next) ? vma_found_one(t, vma, next)
+						       : next;
+	}
+}
+
+/* vma_merge_extend() */
+static void expand_vma_in_place(struct vma_txn *t, unsigned long start, unsigned long end)
+{
+	struct vm_area_struct *vma = txn_find(t, start - 1);
+
+	if (!vma || vma->vm_end != start)
 		return; /* the kernel would not have expanded it here */
 	vma_unmap_range(t, start, end);
-	vma = vma_edit(t, txn_find(t, old));
+	vma = vma_edit(t, txn_find(t, start - 1));
 	vma_set_range(t, vma, vma->vm_start, end);
 	policy_resized(t->mm, vma);
 	vma_merge(t, vma, EDGE_RIGHT);
@@ -273,6 +309,8 @@ void mm_mremap(struct mm_struct *mm, unsigned long old, unsigned long old_len,
 	if (!m.len || !find_vma_intersection(mm, old, old + 1) ||
 	    !txn_begin_areas(&t, mm, mremap_areas(mm, old, m.old_len, addr, m.len)))
 		return;
+	if (must_be_one(&t, &m, flags))
+		found_one(&t, old, old + min(m.old_len, m.len));
 	if (!m.old_len) {
 		m.keep_source = true;
 		vma_unmap_range(&t, m.addr, m.addr + m.len);
@@ -284,7 +322,7 @@ void mm_mremap(struct mm_struct *mm, unsigned long old, unsigned long old_len,
 	} else if (m.len < m.old_len) {
 		vma_unmap_range(&t, old + m.len, old + m.old_len);
 	} else if (m.len > m.old_len) {
-		expand_vma_in_place(&t, old, old + m.old_len, old + m.len);
+		expand_vma_in_place(&t, old + m.old_len, old + m.len);
 	}
 	txn_commit(&t);
 }

@@ -19,13 +19,6 @@
 #include "lib/base/string.h"
 #include "lib/mm/vma.h"
 
-/* What maps shows; "s" is VM_MAYSHARE, and a reader of maps may call it VM_SHARED. */
-static unsigned long visible(unsigned long flags)
-{
-	return (flags & VM_ACCESS_FLAGS) |
-	       (flags & (VM_SHARED | VM_MAYSHARE) ? VM_MAYSHARE : 0);
-}
-
 static void describe(const struct mm_struct *mm, const struct vm_area_struct *vma,
 		     struct area_desc *d)
 {
@@ -90,7 +83,7 @@ static void repair_unmap(struct mm_verify *v, unsigned long start, unsigned long
 
 static enum track_reason reason_of(const struct area_desc *d)
 {
-	if (visible(d->vm_flags) & VM_MAYSHARE)
+	if (vma_visible_flags(d->vm_flags) & VM_MAYSHARE)
 		return TRACK_SHARED;
 	if (desc_is_anonymous(d))
 		return TRACK_BEFORE_START;
@@ -140,7 +133,7 @@ static void repair_flags(struct mm_verify *v, const struct area_desc *kernel,
 	vma = isolate(&t, start, end);
 	vma->known |= VMA_UNSURE_FLAGS;
 	flags = vma->vm_flags & ~(VM_ACCESS_FLAGS | VM_SHARED | VM_MAYSHARE);
-	flags |= visible(kernel->vm_flags);
+	flags |= vma_visible_flags(kernel->vm_flags);
 	if (flags & VM_MAYSHARE)
 		flags |= VM_SHARED;
 	vma_set_flags(&t, vma, flags);
@@ -165,46 +158,15 @@ static void adopt_start(struct mm_verify *v, struct vm_area_struct *vma,
 	txn_commit(&t);
 }
 
-/*
- * What MREMAP_DONTUNMAP unlocked that we believe in, the kernel goes on counting; that it
- * did is plain only if the merge was a guess. Where we had seen two areas, or are not
- * sure of their flags, it was a mlock() or munlock() of which we know too little.
- */
-static bool unlocked_by_mremap(const struct vm_area_struct *left,
-			       const struct vm_area_struct *right)
-{
-	return right->inexact & VMA_INEXACT_START &&
-	       !((left->known | right->known) & VMA_UNSURE_FLAGS);
-}
-
-/*
- * The kernel has one area where we have two. What it does to whole areas it has then done
- * to both: ended a registration (registering twice is harmless), or unlocked the source
- * of MREMAP_DONTUNMAP. So where we believe in half of it we do not believe in any.
- */
+/* The kernel has one area where we have two. */
 static void adopt_merge(struct mm_verify *v, struct vm_area_struct *left,
 			struct vm_area_struct *right)
 {
-	const unsigned long whole = VM_WHOLE & ~VM_UFFD_OTHER;
-	unsigned long both = left->vm_flags & right->vm_flags & whole, lost = 0;
-	struct vm_area_struct *vma;
-	u8 known = 0;
 	struct vma_txn t;
 
 	if (!verify_begin(v, &t))
 		return;
-	if ((left->vm_flags ^ right->vm_flags) & VM_LOCKED) {
-		if (unlocked_by_mremap(left, right))
-			lost = vma_pages(left->vm_flags & VM_LOCKED ? left : right);
-		else
-			known = VMA_UNSURE_FLAGS;
-	}
-	vma = vma_join(&t, left, right);
-	vma_set_flags(&t, vma, (vma->vm_flags & ~whole) | both);
-	vma->known |= known;
-	t.mm->locked_vm += lost;
-	t.mm->locked_lost += lost;
-	vma_keep_edges(&t, vma);
+	vma_found_one(&t, left, right);
 	txn_commit(&t);
 }
 
@@ -306,7 +268,7 @@ static const char *compare(struct mm_verify *v, struct vm_area_struct *vma,
 	unsigned long pgoff = vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
 	enum file_match match = match_file(vma, kernel);
 
-	if (visible(vma->vm_flags) != visible(kernel->vm_flags))
+	if (vma_visible_flags(vma->vm_flags) != vma_visible_flags(kernel->vm_flags))
 		return "flags";
 	if (match == FILE_DIFFERENT)
 		return "file";
@@ -353,7 +315,7 @@ static bool verify_late_start(struct mm_verify *v, struct vm_area_struct *vma,
 			      const struct area_desc *kernel, unsigned long addr)
 {
 	if (addr == kernel->start && vma->inexact & VMA_INEXACT_GROWS &&
-	    visible(vma->vm_flags) == visible(kernel->vm_flags)) {
+	    vma_visible_flags(vma->vm_flags) == vma_visible_flags(kernel->vm_flags)) {
 		v->resolved++;
 		adopt_start(v, vma, addr);
 		return !v->failed;
@@ -409,25 +371,6 @@ static void verify_span(struct mm_verify *v, const struct area_desc *kernel)
 	}
 }
 
-static bool looks_alike(const struct vm_area_struct *a, const struct vm_area_struct *b)
-{
-	if (visible(a->vm_flags) != visible(b->vm_flags))
-		return false;
-	if (!a->vm_file || !b->vm_file)
-		return a->vm_file == b->vm_file;
-	return a->vm_pgoff + vma_pages(a) == b->vm_pgoff &&
-	       a->vm_file->ino == b->vm_file->ino;
-}
-
-/*
- * Closing its userfaultfd, a program ends all registrations without our seeing it, and
- * what only they kept apart is merged.
- */
-static bool may_be_merged(const struct mm_verify *v, const struct vm_area_struct *right)
-{
-	return right->inexact & VMA_INEXACT_START || v->mm->program_uffd;
-}
-
 /* 3 in the drawing. @told: K was reported already, and a repair may have cut it up. */
 static void verify_starts(struct mm_verify *v, const struct area_desc *kernel, bool told)
 {
@@ -444,7 +387,7 @@ static void verify_starts(struct mm_verify *v, const struct area_desc *kernel, b
 			continue; /* a hole, reported as missing */
 		if (left->aside != right->aside)
 			continue; /* the pieces are told apart here only */
-		if (may_be_merged(v, right) && looks_alike(left, right)) {
+		if (vma_may_be_one(v->mm, left, right)) {
 			v->resolved++;
 			adopt_merge(v, left, right);
 			continue;
@@ -560,7 +503,8 @@ static void verify_all_flags(struct mm_verify *v, const struct area_desc *kernel
 	       !v->failed;) {
 		p = vma->vm_end;
 		if (vma->vm_start >= kernel->start &&
-		    visible(vma->vm_flags) == visible(kernel->vm_flags))
+		    vma_visible_flags(vma->vm_flags) ==
+			    vma_visible_flags(kernel->vm_flags))
 			verify_flags(v, vma, kernel);
 	}
 }

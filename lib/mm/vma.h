@@ -70,6 +70,14 @@ static inline bool vma_is_anonymous(const struct vm_area_struct *vma)
 	return !vma->vm_file || vma->vm_file->mode & FILE_ZERO;
 }
 
+/* What maps shows of them; "s" is VM_MAYSHARE, and a reader of maps may call it
+ * VM_SHARED. */
+static inline unsigned long vma_visible_flags(unsigned long flags)
+{
+	return (flags & VM_ACCESS_FLAGS) |
+	       (flags & (VM_SHARED | VM_MAYSHARE) ? VM_MAYSHARE : 0);
+}
+
 /* The flags of which the model has but a guess (VMA_UNSURE_*). */
 static inline unsigned long vma_unsure_flags(const struct vm_area_struct *vma)
 {
@@ -153,6 +161,12 @@ struct vm_area_struct *vma_merge(struct vma_txn *t, struct vm_area_struct *vma,
 /* Make one of two adjacent areas, without asking. */
 struct vm_area_struct *vma_join(struct vma_txn *t, struct vm_area_struct *left,
 				struct vm_area_struct *right);
+/* The kernel may have one area where we have these two. */
+bool vma_may_be_one(const struct mm_struct *mm, const struct vm_area_struct *left,
+		    const struct vm_area_struct *right);
+/* And it has: they become one. */
+struct vm_area_struct *vma_found_one(struct vma_txn *t, struct vm_area_struct *left,
+				     struct vm_area_struct *right);
 /*
  * The flags of @vma changed in a way that makes the kernel try no merge: remember that
  * its edges are there although they look mergeable.

@@ -489,6 +489,82 @@ Test(mremap, several_areas_keep_their_distances)
 	EXPECT_MAP(mm, "          AAN RR");
 }
 
+/* What needs one area shows that there is one, where two were a guess. */
+Test(mremap, what_expands_in_place_is_one_area)
+{
+	map_draw(mm, "AA AA AA");
+	map_mmap(mm, 2, 1, 'A');
+	map_mmap(mm, 5, 1, 'A');
+	EXPECT_GUESSES(mm, "   ?  ?");
+	mm_mremap(mm, AT(1), PAGES(7), AT(1), PAGES(9), 0);
+	EXPECT_MAP(mm, "AAAAAAAAAA");
+	EXPECT_GUESSES(mm, "");
+	cr_expect_eq(mm->total_vm, 10);
+}
+
+Test(mremap, what_expands_in_place_says_nothing_of_what_is_before)
+{
+	map_draw(mm, "AA AA AA");
+	map_mmap(mm, 2, 1, 'A');
+	map_mmap(mm, 5, 1, 'A');
+	mm_mremap(mm, AT(4), PAGES(4), AT(4), PAGES(5), 0);
+	EXPECT_MAP(mm, "AAAaaaaaa");
+	EXPECT_GUESSES(mm, "   ?");
+}
+
+Test(mremap, what_moves_and_changes_its_size_is_one_area)
+{
+	map_draw(mm, "LLllLL");
+	EXPECT_GUESSES(mm, "  ?");
+	mm_mremap(mm, AT(1), PAGES(4), AT(8), PAGES(5), MREMAP_MAYMOVE);
+	EXPECT_MAP(mm, "L    L  LLLLL");
+	EXPECT_GUESSES(mm, "");
+}
+
+Test(mremap, what_moves_and_gets_shorter_is_one_area_as_far_as_it_is_left)
+{
+	map_draw(mm, "AA AA RR");
+	map_mmap(mm, 2, 1, 'A');
+	mm_mremap(mm, AT(0), PAGES(8), AT(10), PAGES(4), MREMAP_MAYMOVE | MREMAP_FIXED);
+	EXPECT_MAP(mm, "          AAAA");
+	EXPECT_GUESSES(mm, "");
+}
+
+Test(mremap, what_dontunmap_leaves_is_one_area)
+{
+	map_draw(mm, "AAaa");
+	mm_mremap(mm, AT(0), PAGES(4), AT(6), PAGES(4),
+		  MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
+	EXPECT_MAP(mm, "AAAA  AAAA");
+	EXPECT_GUESSES(mm, "");
+}
+
+Test(mremap, a_fixed_move_may_be_of_several_areas)
+{
+	map_draw(mm, "AAaa");
+	mm_mremap(mm, AT(0), PAGES(4), AT(6), PAGES(4), MREMAP_MAYMOVE | MREMAP_FIXED);
+	EXPECT_MAP(mm, "      AAaa");
+	EXPECT_GUESSES(mm, "        ?");
+}
+
+/* vma_multi_allowed() */
+Test(mremap, a_fixed_move_is_of_one_area_if_that_is_registered)
+{
+	map_draw(mm, "UUuu");
+	EXPECT_GUESSES(mm, "  ?");
+	mm_mremap(mm, AT(0), PAGES(4), AT(6), PAGES(4), MREMAP_MAYMOVE | MREMAP_FIXED);
+	EXPECT_MAP(mm, "      AAAA");
+	EXPECT_GUESSES(mm, "");
+}
+
+Test(mremap, what_is_cut_may_be_of_several_areas)
+{
+	map_draw(mm, "AAaaAA");
+	mm_mremap(mm, AT(0), PAGES(6), AT(0), PAGES(3), 0);
+	EXPECT_MAP(mm, "AAa");
+	EXPECT_GUESSES(mm, "  ?");
+}
+
 /* --- mlock, madvise ---------------------------------------------------------------- */
 
 Test(mlock, splits_counts_and_merges_again)

@@ -194,6 +194,19 @@ static void move(unsigned int column, unsigned int pages, unsigned int to)
 		  MREMAP_MAYMOVE | MREMAP_FIXED);
 }
 
+/* In place, or to @to. */
+static void resize(unsigned int column, unsigned int pages, unsigned int new_pages,
+		   unsigned int to)
+{
+	unsigned long flags = to == column ? 0 : MREMAP_MAYMOVE | MREMAP_FIXED;
+
+	ready();
+	cr_assert_eq(mremap((void *)AT(column), PAGES(pages), PAGES(new_pages),
+			    (int)flags, (void *)AT(to)),
+		     (void *)AT(to));
+	mm_mremap(mm, AT(column), PAGES(pages), AT(to), PAGES(new_pages), flags);
+}
+
 /* The kernel alone: the model is told of calls only. */
 static void touch(unsigned int column)
 {
@@ -522,6 +535,35 @@ Test(merge, moved_touched_memory_keeps_its_offset)
 	touch(6);
 	move(6, 2, 2);
 	EXPECT_SETTLED("AAaaXX");
+}
+
+/* As the model cannot know, but by what then goes on with one area only. */
+Test(merge, untouched_memory_that_grows_is_one)
+{
+	static const char kind[] = { 'A', 'R', 'W', 'F' };
+
+	for (size_t i = 0; i < sizeof(kind); i++) {
+		unsigned int at = 10 * (unsigned int)i;
+
+		map(at, 2, kind[i]);
+		map(at + 3, 2, kind[i]);
+		map(at + 2, 1, kind[i]);
+	}
+	cr_assert_str_eq(kernel_drawing(), "AAAAA     RRRRR     WWWWW     FFFFF");
+	EXPECT_MAP(mm, "AAAaa     RRRrr     WWWww     FFFFF");
+	resize(1, 4, 6, 1);
+	resize(10, 5, 6, 10);
+	resize(20, 5, 7, 20);
+	resize(30, 5, 6, 30);
+	EXPECT_BOTH("AAAAAAA   RRRRRR    WWWWWWW   FFFFFF");
+}
+
+Test(merge, untouched_memory_that_moves_and_grows_is_one)
+{
+	draw("AA AA");
+	map(2, 1, 'A');
+	resize(1, 3, 4, 8);
+	EXPECT_BOTH("A   A   AAAA");
 }
 
 /* vma_had_uncowed_parents() */

@@ -274,8 +274,8 @@ static int shrink(const char *seed)
 /* What was wrong once: locks, parts that the kernel did not merge, frames dropped. */
 static int run_known(void)
 {
-	static const uint64_t seeds[] = { 3534,	  198698, 201275, 309277,
-					  311479, 401030, 407407, 420621413 };
+	static const uint64_t seeds[] = { 3534,	  198698, 201275,  309277,   311479,
+					  401030, 407407, 8000736, 420621413 };
 
 	begin();
 	for (size_t i = 0; i < sizeof(seeds) / sizeof(seeds[0]); i++) {
