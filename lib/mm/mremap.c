@@ -114,7 +114,7 @@ static struct vm_area_struct *guessed_right(struct vma_txn *t, struct vm_area_st
 		       : NULL;
 }
 
-/* The areas of doubt_row(), of a move to [start, end). */
+/* The areas of doubt_row(), beside [start, end). */
 static size_t count_row(const struct mm_struct *mm, unsigned long start,
 			unsigned long end)
 {
@@ -135,13 +135,26 @@ static size_t count_row(const struct mm_struct *mm, unsigned long start,
 	return n;
 }
 
+/* Those of doubt_locked(). */
+static size_t count_locked(const struct mm_struct *mm, unsigned long old,
+			   unsigned long end)
+{
+	const struct vm_area_struct *first = tree_find(mm->root, old);
+	const struct vm_area_struct *last = tree_find(mm->root, end - 1);
+
+	if (!last || !((first->vm_flags | last->vm_flags) & VM_LOCKED))
+		return 0;
+	return count_row(mm, first->vm_start, last->vm_end);
+}
+
 size_t mremap_areas(const struct mm_struct *mm, unsigned long old, unsigned long old_len,
 		    unsigned long addr, unsigned long len)
 {
-	unsigned long end = range_end(addr, len);
+	unsigned long end = range_end(addr, len), old_end = range_end(old, old_len);
 
 	return mm_count_areas(mm, old, range_end(old, max(old_len, len))) +
-	       mm_count_areas(mm, addr, end) + count_row(mm, addr, end);
+	       mm_count_areas(mm, addr, end) + count_row(mm, addr, end) +
+	       count_locked(mm, old, max(old_end, old + 1));
 }
 
 /*
@@ -149,15 +162,15 @@ size_t mremap_areas(const struct mm_struct *mm, unsigned long old, unsigned long
  * these the merge itself has made some: an area that was never touched goes with both
  * sides, which then may or may not go with each other.
  */
-static void doubt_row(struct vma_txn *t, unsigned long start)
+static void doubt_row(struct vma_txn *t, unsigned long start, unsigned long flags)
 {
 	struct vm_area_struct *vma;
 
 	for (unsigned long p = start; (vma = guessed_left(t, txn_find(t, p)));
-	     p = vma->vm_start, doubt_whole(t, vma, VM_UFFD_FLAGS))
+	     p = vma->vm_start, doubt_whole(t, vma, flags))
 		;
 	for (unsigned long p = start; (vma = guessed_right(t, txn_find(t, p)));
-	     p = vma->vm_start, doubt_whole(t, vma, VM_UFFD_FLAGS))
+	     p = vma->vm_start, doubt_whole(t, vma, flags))
 		;
 }
 
@@ -195,32 +208,48 @@ static void copy_vma(struct vma_txn *t, const struct move *m)
 		doubt_neighbours(t, vma);
 	vma = vma_merge(t, vma, EDGE_BOTH);
 	if (vma->vm_flags & VM_UFFD_FLAGS) {
-		doubt_row(t, m->addr);
+		doubt_row(t, m->addr, VM_UFFD_FLAGS);
 		vma = vma_edit(t, txn_find(t, m->addr));
 		vma_set_flags(t, vma, vma->vm_flags & ~VM_UFFD_FLAGS);
 		vma_keep_edges(t, vma);
 	}
 }
 
-/*
- * The source is unlocked as a whole: with the copy in it, and what that joins on its
- * other side, if the kernel merged them. If that is a guess, so is the lock.
- */
-static void doubt_locked(struct vma_txn *t, const struct move *m)
+static bool is_whole(const struct vm_area_struct *vma, const struct move *m)
+{
+	return vma->vm_start == m->old && vma->vm_end == m->old + m->old_len;
+}
+
+/* The copy may be in the source, or in one of several that the kernel has instead. */
+static bool joins_source(struct vma_txn *t, const struct move *m)
 {
 	struct vm_area_struct *source = txn_find(t, m->old), *copy = txn_find(t, m->addr);
 	struct vm_area_struct *left = guessed_left(t, copy);
 	struct vm_area_struct *right = guessed_right(t, copy);
 
-	if (!(source->vm_flags & VM_LOCKED) ||
-	    (source != left && source != right &&
-	     !(source == copy && (left || right || source->inexact & VMA_INEXACT_SPLIT))))
+	return source == left || source == right ||
+	       (source == copy && (left || right || source->inexact & VMA_INEXACT_SPLIT));
+}
+
+/*
+ * The source is unlocked as a whole: with the copy in it, and what that joins on its
+ * other side, if the kernel merged them. If that is a guess, so is the lock; and if it is
+ * one what belongs to the source.
+ */
+static void doubt_locked(struct vma_txn *t, const struct move *m)
+{
+	struct vm_area_struct *source = txn_find(t, m->old);
+
+	if (!(source->vm_flags & VM_LOCKED))
 		return;
-	vma_edit(t, copy)->known |= VMA_UNSURE_WHOLE;
-	if (left)
-		vma_edit(t, left)->known |= VMA_UNSURE_WHOLE;
-	if (right)
-		vma_edit(t, right)->known |= VMA_UNSURE_WHOLE;
+	if (joins_source(t, m)) {
+		doubt_whole(t, txn_find(t, m->addr), VM_LOCKED);
+		doubt_row(t, m->addr, VM_LOCKED);
+	}
+	doubt_row(t, m->old, VM_LOCKED);
+	source = txn_find(t, m->old);
+	if (source->inexact & VMA_INEXACT_SPLIT && !is_whole(source, m))
+		doubt_whole(t, source, VM_LOCKED);
 }
 
 /*
@@ -241,7 +270,7 @@ static void dontunmap_complete(struct vma_txn *t, const struct move *m)
 	vma_set_flags(t, vma, vma->vm_flags & ~VM_LOCKED_MASK);
 	if (vma->vm_flags & VM_ACCOUNT)
 		vma->known |= VMA_UNSURE_ACCOUNT;
-	if (vma->vm_start == m->old && vma->vm_end == m->old + m->old_len)
+	if (is_whole(vma, m))
 		unlink_anon_vmas(t->mm, vma);
 	vma_settle_anon(t, m->old, m->old + 1);
 	vma_keep_edges(t, vma);

@@ -565,6 +565,40 @@ Test(mremap, what_is_cut_may_be_of_several_areas)
 	EXPECT_GUESSES(mm, "  ?");
 }
 
+static bool lock_is_known(unsigned int column)
+{
+	return !(find_vma(mm, AT(column))->known & VMA_UNSURE_WHOLE);
+}
+
+/* The kernel unlocks the whole area that the source is a part of, if it is one. */
+Test(mremap, dontunmap_may_have_unlocked_the_neighbours)
+{
+	map_draw(mm, "LL LL LL");
+	map_mmap(mm, 2, 1, 'L');
+	map_mmap(mm, 5, 1, 'L');
+	EXPECT_GUESSES(mm, "   ?  ?");
+	mm_mremap(mm, AT(0), PAGES(2), AT(10), PAGES(2),
+		  MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
+	EXPECT_MAP(mm, "AAALLLll  LL");
+	cr_expect(lock_is_known(0) && lock_is_known(10));
+	cr_expect(!lock_is_known(3) && !lock_is_known(6));
+}
+
+Test(mremap, dontunmap_may_not_have_unlocked_all_that_was_merged)
+{
+	map_draw(mm, "LLLLLL");
+	mm_mprotect(mm, AT(2), PAGES(2), PROT_READ, -1);
+	mm_mprotect(mm, AT(2), PAGES(2), RW, -1);
+	EXPECT_GUESSES(mm, "******");
+	mm_mremap(mm, AT(0), PAGES(1), AT(10), PAGES(1),
+		  MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
+	EXPECT_MAP(mm, "AAAAAA    L");
+	cr_expect(!lock_is_known(0));
+	mm_mremap(mm, AT(10), PAGES(1), AT(12), PAGES(1),
+		  MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
+	cr_expect(lock_is_known(12));
+}
+
 /* --- mlock, madvise ---------------------------------------------------------------- */
 
 Test(mlock, splits_counts_and_merges_again)

@@ -152,7 +152,42 @@ static void refused(void)
 	check(p, 0, PIECES);
 }
 
-/* --- all of it ---------------------------------------------------------------------- */
+/* --- locks, which go with the whole source of MREMAP_DONTUNMAP --------------------- */
+
+static void lock_all(char *p, size_t len)
+{
+	/* Without touching it. */
+	CHECK(!mlock2(p, len, MLOCK_ONFAULT));
+}
+
+/* All of what the library may take for the first of two areas. */
+static void locked_as_one(void)
+{
+	char *p = glued(), *q;
+
+	lock_all(p, PIECES);
+	q = mremap(p, 4 * PAGE, 4 * PAGE, MAYMOVE | MREMAP_DONTUNMAP, NULL);
+	CHECK(q != MAP_FAILED);
+	lock_all(p, 4 * PAGE);
+	check(p, 0, PIECES);
+	CHECK(!munmap(q, 4 * PAGE));
+}
+
+/* Two areas, because both were written to before they met. */
+static void locked_as_two(void)
+{
+	char *p = place(), *q;
+
+	piece(p, 0, PIECES);
+	CHECK(!munmap(p + 2 * PAGE, 2 * PAGE));
+	p[0] = p[4 * PAGE] = 1;
+	piece(p, 2 * PAGE, 2 * PAGE);
+	lock_all(p, PIECES);
+	q = mremap(p + PAGE, PAGE, PAGE, MAYMOVE | MREMAP_DONTUNMAP, NULL);
+	CHECK(q != MAP_FAILED);
+	CHECK(all_zero(p + PAGE, 3 * PAGE) && p[0] == 1 && p[4 * PAGE] == 1);
+	CHECK(!munmap(q, PAGE));
+}
 
 static void all_of_it(void)
 {
@@ -201,5 +236,8 @@ int main(void)
 		CHECK(!munmap(inherited + PIECES, 2 * PAGE));
 		in_child("child", as_child);
 	}
+	kind = &kinds[0];
+	locked_as_one();
+	locked_as_two();
 	return 0;
 }
