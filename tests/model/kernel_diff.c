@@ -7,7 +7,9 @@
  *	OPS	operations (default 20000)	SEED	of the first sequence; printed
  *	JOBS	processes (default 1)		SMAPS	compare VmFlags every so many
  *	LENGTH	of a sequence (default 200)		operations (default 8)
- *	WANT	0: do not shrink
+ *	WANT	0: do not shrink		VERIFY	compare areas every so many, for
+ *						guesses to pile up (default:
+ *						in one sequence of 8)
  *
  * Exit status: 0 no difference, 1 a difference, 2 cannot run.
  */
@@ -41,7 +43,7 @@ struct board {
 };
 
 struct options {
-	unsigned long ops, seed, jobs, smaps, length;
+	unsigned long ops, seed, jobs, smaps, length, verify;
 	bool shrink;
 };
 
@@ -72,6 +74,8 @@ static void make_sequence(struct job *j, unsigned long seed)
 	j->seed = seed;
 	kd_generate(&r, (unsigned int)opt.length, &j->seq);
 	j->seq.mode.smaps_every = (unsigned int)opt.smaps;
+	if (opt.verify)
+		j->seq.mode.verify_every = (unsigned int)opt.verify;
 }
 
 static void report(struct job *j)
@@ -210,6 +214,7 @@ int main(int argc, char **argv)
 				.smaps = max(env("SMAPS", 8), 1UL),
 				.length = min(env("LENGTH", 200),
 					      (unsigned long)KD_MAX_OPS),
+				.verify = env("VERIFY", 0),
 				.shrink = env("WANT", 1) };
 	opt.jobs = min(opt.jobs, (unsigned long)MAX_JOBS);
 	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE,
