@@ -7,8 +7,10 @@
  */
 #include <asm/stat.h>
 #include <asm/statfs.h>
+#include <linux/capability.h>
 #include <linux/magic.h>
 #include <linux/mman.h>
+#include <linux/resource.h>
 
 #include "lib/base/fmt.h"
 #include "lib/base/string.h"
@@ -417,6 +419,24 @@ long hook_brk(unsigned long *a)
 	return (long)ret;
 }
 
+static bool may_lock_all(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[2] = { { 0 }, { 0 } };
+
+	sys_capget(&head, caps);
+	return caps[0].effective & 1U << CAP_IPC_LOCK;
+}
+
+/* mlock() was refused before it did anything, as far as we know what is locked. */
+static bool over_limit(const unsigned long *a)
+{
+	unsigned long limit[2];
+
+	return !sys_getrlimit(RLIMIT_MEMLOCK, limit) && !may_lock_all() &&
+	       mm_locked_with(&smm.mm, a[0], a[1]) > limit[0] >> PAGE_SHIFT;
+}
+
 long hook_mlock(long nr, unsigned long *a)
 {
 	unsigned long flags = nr == __NR_munlock ? 0 : VM_LOCKED;
@@ -430,7 +450,8 @@ long hook_mlock(long nr, unsigned long *a)
 	ret = count(CALL(nr, a));
 	if (nr == __NR_mlock2 && (a[2] & MLOCK_ONFAULT))
 		flags |= VM_LOCKONFAULT;
-	if (model && (!ret || ret == -ENOMEM || ret == -EAGAIN))
+	if (model &&
+	    (!ret || ret == -EAGAIN || (ret == -ENOMEM && (!flags || !over_limit(a)))))
 		mm_mlock(&smm.mm, a[0], a[1], flags);
 	/* A hole, a limit, or pages that could not be had after all was marked: what maps
 	 * shows can be set right, the flags of this range stay a guess. */

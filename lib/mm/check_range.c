@@ -208,12 +208,24 @@ static long check_populate(const struct check_env *env, unsigned long start,
 	return unsure ? CHECK_UNSURE : 0;
 }
 
+unsigned long mm_locked_with(const struct mm_struct *mm, unsigned long start,
+			     unsigned long len)
+{
+	unsigned long end;
+
+	len = PAGE_ALIGN(len + (start & ~PAGE_MASK));
+	start &= PAGE_MASK;
+	end = start + len;
+	return (len >> PAGE_SHIFT) + mm->locked_vm -
+	       usage_of(mm, start, end < start ? ~0UL : end).locked;
+}
+
 /* do_mlock() */
 long check_mlock(const struct check_env *env, unsigned long start, unsigned long len,
 		 unsigned long flags, unsigned long *reach)
 {
 	unsigned long lock_flags = VM_LOCKED, limit = env->lim->memlock >> PAGE_SHIFT;
-	unsigned long pages, end;
+	unsigned long end;
 	long ret;
 
 	if (reach)
@@ -224,15 +236,11 @@ long check_mlock(const struct check_env *env, unsigned long start, unsigned long
 		lock_flags |= VM_LOCKONFAULT;
 	if (!can_do_mlock(env->lim))
 		return -EPERM;
+	if (!env->lim->cap_ipc_lock && mm_locked_with(env->mm, start, len) > limit)
+		return -ENOMEM;
 	len = PAGE_ALIGN(len + (start & ~PAGE_MASK));
 	start &= PAGE_MASK;
 	end = start + len;
-	pages = (len >> PAGE_SHIFT) + env->mm->locked_vm;
-	if (pages > limit && !env->lim->cap_ipc_lock) {
-		pages -= usage_of(env->mm, start, end < start ? ~0UL : end).locked;
-		if (pages > limit)
-			return -ENOMEM;
-	}
 	ret = apply_vma_lock_flags(env, start, end, lock_flags, reach);
 	return ret ? ret : check_populate(env, start, end, flags & MLOCK_ONFAULT);
 }

@@ -337,6 +337,10 @@ void mm_doubt_flags(struct mm_struct *mm, unsigned long start, unsigned long len
 /* @lock_flags: 0 (munlock), VM_LOCKED, or VM_LOCKED | VM_LOCKONFAULT. */
 void mm_mlock(struct mm_struct *mm, unsigned long start, unsigned long len,
 	      unsigned long lock_flags);
+/* What do_mlock() compares with the limit: pages that would be locked with these. Caller
+ * holds mmap_lock. */
+unsigned long mm_locked_with(const struct mm_struct *mm, unsigned long start,
+			     unsigned long len);
 /* @flags: MCL_*; 0 is munlockall. */
 void mm_mlockall(struct mm_struct *mm, int flags);
 /*

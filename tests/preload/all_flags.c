@@ -8,6 +8,7 @@
 #include "tests/preload/ask.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/userfaultfd.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
@@ -484,6 +485,30 @@ static void child(void)
 	exit(wrong != 0);
 }
 
+/* mlock(2) of who may not lock more than he is allowed. */
+static void limited(void)
+{
+	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct caps[2];
+	struct rlimit limit;
+	char *p = touched(32 * PAGE);
+
+	wrong = 0;
+	CHECK(!syscall(SYS_capget, &head, caps) && !getrlimit(RLIMIT_MEMLOCK, &limit));
+	caps[0].effective &= ~(1U << CAP_IPC_LOCK);
+	limit.rlim_cur = 8 * PAGE;
+	CHECK(!syscall(SYS_capset, &head, caps) && !setrlimit(RLIMIT_MEMLOCK, &limit));
+	STEP(p, mlock(p, 16 * PAGE));
+	STEP(p, mlock(p, (size_t)1 << 40));
+	STEP(p, mlock(p, 6 * PAGE));
+	STEP(p, mlock(p + 2 * PAGE, 6 * PAGE));
+	STEP(p, mlock(p + 2 * PAGE, 7 * PAGE));
+	STEP(p, syscall(SYS_mlock2, p + 16 * PAGE, PAGE, 1 /* MLOCK_ONFAULT */));
+	STEP(p, munlock(p, (size_t)1 << 40)); /* over a hole */
+	compare_descriptor("limited");
+	exit(wrong != 0);
+}
+
 static void sweep(void)
 {
 	char *p;
@@ -514,6 +539,7 @@ static void sweep(void)
 	whole_process();
 	in_child("child", child);
 	compare_descriptor("child");
+	in_child("limited", limited);
 	userfault();
 	compare_descriptor("end");
 }
