@@ -391,6 +391,8 @@ long hook_madvise(unsigned long *a)
 	if (!advice_changes_areas((int)a[2]))
 		return advise_pages(a);
 	model = mmap_write_lock(a[0], a[1]);
+	if (model && a[2] == MADV_GUARD_INSTALL)
+		file_guard(a[0] & PAGE_MASK, PAGE_ALIGN(a[0] + a[1]));
 	ret = count(CALL(__NR_madvise, a));
 	/* -ENOMEM: there was a hole; what was mapped has been advised. The others: up to
 	 * the area that refuses. */

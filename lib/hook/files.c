@@ -53,6 +53,29 @@ void file_back(unsigned long start, unsigned long end)
 		engine_request(ENGINE_FILE_BACK, start, end, TRACK_FILE_LEFT);
 }
 
+/*
+ * MADV_GUARD_INSTALL. Guard markers are in the page tables of the area, so they would be
+ * gone once it is given back; and where pages are write-protected they cannot be had: the
+ * kernel takes the page, leaves a marker of the protection, finds that, and begins again
+ * without end.
+ */
+void file_guard(unsigned long start, unsigned long end)
+{
+	const struct vm_area_struct *vma;
+	unsigned long at = start;
+
+	file_back(start, end);
+	for (; (vma = mm_next_tracked(&smm.mm, at, end)); at = vma->vm_end) {
+		unsigned long from = max(at, vma->vm_start);
+
+		if (engine_request(ENGINE_RELEASE, from, min(end, vma->vm_end), 0))
+			break;
+		vma = find_vma(&smm.mm, from);
+	}
+	/* The engine has used up what the hook had reserved. */
+	model_prepare(start, end - start);
+}
+
 void file_tidy(void)
 {
 	if (unlikely(smm.active && !list_empty(&smm.mm.orphans)))

@@ -12,6 +12,9 @@
 #include "lib/sys/sys.h"
 #include "lib/sys/usermem.h"
 
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* since 6.13 */
+#endif
 #ifndef PR_SET_MEMORY_MERGE
 #define PR_SET_MEMORY_MERGE 67
 #endif
@@ -235,6 +238,20 @@ static void advised(const struct iovec *iov, unsigned int n, unsigned long ret,
 	}
 }
 
+static void guard_before(const unsigned long *a, const struct iovec *iov, unsigned int n)
+{
+	if ((int)a[3] != MADV_GUARD_INSTALL)
+		return;
+	if (n < a[2])
+		file_guard(0, ~0UL & PAGE_MASK);
+	for (unsigned int i = 0; i < n; i++) {
+		unsigned long start = (unsigned long)iov[i].iov_base & PAGE_MASK;
+
+		file_guard(start,
+			   PAGE_ALIGN((unsigned long)iov[i].iov_base + iov[i].iov_len));
+	}
+}
+
 long hook_process_madvise(long nr, unsigned long *a)
 {
 	struct iovec iov[8];
@@ -245,6 +262,8 @@ long hook_process_madvise(long nr, unsigned long *a)
 	if (!advice_changes_areas((int)a[3]) || read_user(iov, a[1], n * sizeof(iov[0])))
 		return CALL(nr, a);
 	model = mmap_write_lock(0, ~0UL);
+	if (model)
+		guard_before(a, iov, n);
 	ret = CALL(nr, a);
 	if (model && ret > 0) {
 		advised(iov, n, (unsigned long)ret, (int)a[3]);

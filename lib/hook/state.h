@@ -163,6 +163,8 @@ void file_dropped(unsigned long start, unsigned long end);
 void file_willneed(unsigned long start, unsigned long end);
 /* The process is about to become undumpable. Takes mmap_lock. */
 void file_undumpable(void);
+/* MADV_GUARD_INSTALL is to come for [start, end). */
+void file_guard(unsigned long start, unsigned long end);
 /* In a fork child, after its engine was started and before anything else. Caller holds
  * both locks. */
 void file_forked(void);

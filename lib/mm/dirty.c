@@ -5,12 +5,14 @@
 /*
  * The kernel's mappings of files on disks, for what else is never written back. Special
  * ones have no pages that could be protected; the kernel refuses what may never be
- * written to, and what a userfaultfd of the program has.
+ * written to, and what a userfaultfd of the program has. Guard pages and protected ones
+ * do not go together (file_guard()).
  */
 static bool is_trackable(const struct vm_area_struct *vma)
 {
 	const unsigned long need = VM_SHARED | VM_MAYWRITE;
-	const unsigned long never = VM_SPECIAL | VM_HUGETLB | VM_UFFD_FLAGS;
+	const unsigned long never =
+		VM_SPECIAL | VM_HUGETLB | VM_UFFD_FLAGS | VM_MAYBE_GUARD;
 
 	return vma->vm_file && vma->vm_file->ino && !vma_is_shmem(vma) &&
 	       !vma_host(vma) && vma->policy == POLICY_TRACK &&
