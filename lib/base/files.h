@@ -31,6 +31,11 @@ struct file_state {
 	const char *why; /* files cannot be ours, or NULL; static string */
 };
 
+/* Descriptors (RLIMIT_NOFILE) that the first file must find, and those from which on
+ * there is no further one: to give back takes some, and so do links and clients. */
+#define FILES_DESCRIPTORS 64
+#define FILES_SPARE	  24
+
 /* Of a program's mapping; a hook, with mmap_lock. */
 struct file_wanted {
 	int tid, fd; /* of the thread that mapped it, in its own descriptor table */

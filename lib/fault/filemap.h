@@ -122,6 +122,9 @@ struct file_name {
 struct address_space *mapping_open(struct engine *e, const struct file_wanted *w,
 				   const struct file_name *file,
 				   enum track_reason *reason);
+/* With @fd, which was opened last, there are descriptors left for a file and for what
+ * else may need some (FILES_SPARE). */
+bool mapping_has_room(int fd);
 /* @fd is @file, a regular file that is not empty: its key. */
 bool mapping_key(int fd, const struct file_name *file, struct file_key *key);
 /* A memfd called @name and @suffix, of @size bytes for ever. A descriptor, or -errno. */

@@ -14,6 +14,7 @@
  */
 #include <linux/magic.h>
 #include <linux/memfd.h>
+#include <linux/resource.h>
 
 #include "lib/base/fmt.h"
 #include "lib/base/string.h"
@@ -75,6 +76,15 @@ static long open_file(const struct file_wanted *w)
 	fmt_init(&f, path, sizeof(path));
 	fmt_printf(&f, "/proc/%d/fd/%d", w->tid, w->fd);
 	return sys_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
+}
+
+bool mapping_has_room(int fd)
+{
+	unsigned long limit[2];
+
+	/* They are given out from below. */
+	return sys_getrlimit(RLIMIT_NOFILE, limit) ||
+	       (unsigned long)fd + FILES_SPARE <= limit[0];
 }
 
 /* --- frames and index -------------------------------------------------------------- */
@@ -433,7 +443,9 @@ struct address_space *mapping_open(struct engine *e, const struct file_wanted *w
 	*reason = TRACK_FILE_OPEN;
 	if (fd < 0)
 		return NULL;
-	if (mapping_key((int)fd, file, &key))
+	if (!mapping_has_room((int)fd))
+		*reason = TRACK_REFUSED;
+	else if (mapping_key((int)fd, file, &key))
 		return mapping_for(e, (int)fd, file, reason);
 	sys_close(fd);
 	return NULL;
@@ -448,8 +460,9 @@ static bool inherit_file(struct engine *e, struct address_space *m)
 
 	m->file_fd = (int)open_file(&w);
 	/* The lease first: from here on the key stays what it is. */
-	return m->file_fd >= 0 && !lease_take(e, m->file_fd, F_RDLCK) &&
-	       key_of(m->file_fd, &key) && !memcmp(&key, &m->key, sizeof(key));
+	return m->file_fd >= 0 && mapping_has_room(m->file_fd) &&
+	       !lease_take(e, m->file_fd, F_RDLCK) && key_of(m->file_fd, &key) &&
+	       !memcmp(&key, &m->key, sizeof(key));
 }
 
 static bool is_inode(int fd, const struct vma_file *file)
@@ -470,12 +483,25 @@ static bool inherit_frames(struct engine *e, struct address_space *m,
 	return attach_index(e, m, opened && is_inode(m->frames_fd, frames));
 }
 
+/* What it has opened must not be what giving back lacks. */
+static void disinherit(struct address_space *m)
+{
+	if (m->file_fd < 0)
+		return;
+	lease_give(m->file_fd);
+	sys_close(m->file_fd);
+	m->file_fd = -1;
+}
+
 bool mapping_inherit(struct engine *e, struct address_space *m,
 		     const struct vma_file *frames)
 {
-	if (!e->parent_fault || !m->parent.shared || !inherit_file(e, m) ||
-	    !inherit_frames(e, m, frames))
+	if (!e->parent_fault || !m->parent.shared)
 		return false;
+	if (!inherit_file(e, m) || !inherit_frames(e, m, frames)) {
+		disinherit(m);
+		return false;
+	}
 	m->shared = true;
 	complete(e, m);
 	__atomic_store_n(&m->state, MAPPING_LIVE, __ATOMIC_SEQ_CST);

@@ -173,7 +173,8 @@ struct address_space *shared_open(struct engine *e, const struct file_wanted *w,
 	if (fd < 0)
 		return NULL;
 	*reason = TRACK_FILE_OPEN;
-	if (mapping_key((int)fd, file, &key) && !claim(e, (int)fd)) {
+	if (mapping_has_room((int)fd) && mapping_key((int)fd, file, &key) &&
+	    !claim(e, (int)fd)) {
 		/* Not before the lease is the size sure to stay. */
 		*reason = TRACK_REFUSED;
 		if (mapping_key((int)fd, file, &key))

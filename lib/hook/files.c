@@ -118,8 +118,8 @@ void file_willneed(unsigned long start, unsigned long end)
 }
 
 /* Without /proc/self/pagemap nobody could tell any more what the program has written to.
- * Takes mmap_lock. */
-void file_undumpable(void)
+ */
+void file_stop(void)
 {
 	if (!READ_ONCE(smm.active) || !engine_is_ours())
 		return;

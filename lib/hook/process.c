@@ -225,7 +225,7 @@ long hook_prctl(unsigned long *a)
 		return enter_sandbox(__NR_prctl, a);
 	case PR_SET_DUMPABLE:
 		if (!a[1])
-			file_undumpable();
+			file_stop();
 		return PASS(__NR_prctl, a);
 	default:
 		return hook_prctl_mm(a);
@@ -387,10 +387,14 @@ void setrlimit_before(int resource, unsigned long addr)
 {
 	unsigned long limit[2];
 
-	if (!READ_ONCE(smm.active) || resource != RLIMIT_NPROC || !addr ||
+	if (!READ_ONCE(smm.active) ||
+	    (resource != RLIMIT_NPROC && resource != RLIMIT_NOFILE) || !addr ||
 	    read_user(limit, addr, sizeof(limit)))
 		return;
-	if (nproc_is_low(limit[0]))
+	/* Our own limit stays as it was, but the engines of children have this one. */
+	if (resource == RLIMIT_NOFILE && limit[1] < FILES_DESCRIPTORS)
+		file_stop();
+	if (resource == RLIMIT_NPROC && nproc_is_low(limit[0]))
 		engine_retire("RLIMIT_NPROC leaves no room for the engine");
 }
 

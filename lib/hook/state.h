@@ -161,8 +161,9 @@ void file_tidy(void);
 void file_dropped(unsigned long start, unsigned long end);
 /* MADV_WILLNEED for [start, end). Takes mmap_lock; does not wait for what is read. */
 void file_willneed(unsigned long start, unsigned long end);
-/* The process is about to become undumpable. Takes mmap_lock. */
-void file_undumpable(void);
+/* From now on no file is ours, since it could not be given back: the process is about to
+ * become undumpable, or to have hardly any descriptors. Takes mmap_lock. */
+void file_stop(void);
 /* MADV_GUARD_INSTALL is to come for [start, end). */
 void file_guard(unsigned long start, unsigned long end);
 /* In a fork child, after its engine was started and before anything else. Caller holds

@@ -655,6 +655,8 @@ HUGE(mremap_merged)
 HUGE(own_uffd)
 HUGE(thread_storm)
 
+FILES(file_limits)
+EVICT(file_limits)
 FILES(guard_pages)
 COW(guard_pages)
 DIRTY(guard_pages)

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Files that are mapped by a program with few descriptors (RLIMIT_NOFILE): more files
+ * than the library's tasks have room for, which are written to by others nevertheless;
+ * and a limit that leaves no room for them at all in the program's children.
+ */
+#include "tests/preload/common.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+
+enum {
+	FILES = 40,
+	PAGES = 4,
+	LEN = PAGES * 4096,
+	STEP = 5,
+	LIMIT = 100, /* not enough for all of them: each takes up to five */
+};
+
+static char *map[FILES];
+
+static const char *path_of(int i)
+{
+	static char path[64];
+	static int owner;
+
+	owner = owner ? owner : (int)getpid();
+	snprintf(path, sizeof(path), "./of-file-limits.%d.%d", owner, i);
+	return path;
+}
+
+/* Nobody shares the frames of files that are younger, and no child has its parent's. */
+static void wait_until_old(void)
+{
+	const struct timespec tick = { 0, 20 * 1000 * 1000 };
+	struct timespec now;
+	struct stat st;
+
+	CHECK(stat(path_of(FILES - 1), &st) == 0);
+	do {
+		nanosleep(&tick, NULL);
+		clock_gettime(CLOCK_REALTIME, &now);
+	} while (now.tv_sec < st.st_mtim.tv_sec + 3);
+}
+
+static void make_files(void)
+{
+	char *bytes = anon(LEN);
+
+	for (int i = 0; i < FILES; i++) {
+		int fd = open(path_of(i), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+		fill(bytes, LEN, (unsigned int)i);
+		CHECK(fd >= 0 && write(fd, bytes, LEN) == LEN && close(fd) == 0);
+	}
+	CHECK(munmap(bytes, LEN) == 0);
+	wait_until_old();
+}
+
+static void map_file(int i)
+{
+	int fd = open(path_of(i), O_RDONLY | O_CLOEXEC);
+
+	map[i] = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	CHECK(fd >= 0 && map[i] != MAP_FAILED && close(fd) == 0);
+	map[i][PAGE] = 1;
+}
+
+static void write_file(int i, char c)
+{
+	int fd = open(path_of(i), O_RDWR | O_CLOEXEC);
+
+	CHECK(fd >= 0 && pwrite(fd, &c, 1, 3 * PAGE) == 1 && close(fd) == 0);
+}
+
+/* What each file of @first, @first + STEP, .. has, written to by somebody else. */
+static void written(int first, char c)
+{
+	for (int i = first; i < FILES; i += STEP) {
+		write_file(i, c);
+		CHECK(map[i][PAGE] == 1 && map[i][3 * PAGE] == c);
+	}
+	printf("written: %c\n", c);
+}
+
+static void in_grandchild(void)
+{
+	written(1, 'c');
+}
+
+static void in_a_child(void)
+{
+	written(2, 'b');
+	in_child("grandchild", in_grandchild);
+}
+
+static void limit(rlim_t descriptors)
+{
+	const struct rlimit lim = { descriptors, descriptors };
+
+	CHECK(setrlimit(RLIMIT_NOFILE, &lim) == 0);
+}
+
+/* Pages that nobody has touched, read where nobody has a descriptor to spare. */
+static void untouched(void)
+{
+	char *bytes = anon(LEN);
+
+	for (int i = 3; i < FILES; i += STEP) {
+		fill(bytes, LEN, (unsigned int)i);
+		CHECK(map[i][PAGE] == 1);
+		CHECK(!memcmp(map[i] + 2 * PAGE, bytes + 2 * PAGE, 2 * PAGE));
+	}
+	printf("untouched\n");
+}
+
+static void untouched_twice(void)
+{
+	in_child("its child", untouched);
+	untouched();
+}
+
+int main(void)
+{
+	alarm(100);
+	make_files();
+	for (int i = 0; i < FILES; i++)
+		map_file(i);
+	written(0, 'a');
+	limit(LIMIT);
+	in_child("child", in_a_child);
+	limit(4);
+	in_child("without descriptors", untouched_twice);
+	untouched();
+	for (int i = 0; i < FILES; i++)
+		CHECK(unlink(path_of(i)) == 0);
+	return 0;
+}
