@@ -383,19 +383,40 @@ bool nproc_is_low(unsigned long limit)
 	return limit < NPROC_ENOUGH;
 }
 
+/* What we have mapped for ourselves would count: of a file as much as the program has. */
+static void memory_becomes_limited(void)
+{
+	if (!engine_is_ours())
+		return;
+	file_stop();
+	mmap_write_lock(0, ~0UL);
+	pool_drop();
+	mmap_write_unlock();
+}
+
 void setrlimit_before(int resource, unsigned long addr)
 {
 	unsigned long limit[2];
 
-	if (!READ_ONCE(smm.active) ||
-	    (resource != RLIMIT_NPROC && resource != RLIMIT_NOFILE) || !addr ||
-	    read_user(limit, addr, sizeof(limit)))
+	if (!READ_ONCE(smm.active) || !addr || read_user(limit, addr, sizeof(limit)))
 		return;
-	/* Our own limit stays as it was, but the engines of children have this one. */
-	if (resource == RLIMIT_NOFILE && limit[1] < FILES_DESCRIPTORS)
-		file_stop();
-	if (resource == RLIMIT_NPROC && nproc_is_low(limit[0]))
-		engine_retire("RLIMIT_NPROC leaves no room for the engine");
+	switch (resource) {
+	case RLIMIT_NPROC:
+		if (nproc_is_low(limit[0]))
+			engine_retire("RLIMIT_NPROC leaves no room for the engine");
+		break;
+	case RLIMIT_NOFILE:
+		/* Our own limit stays as it was, but the engines of children have this
+		 * one. */
+		if (limit[1] < FILES_DESCRIPTORS)
+			file_stop();
+		break;
+	case RLIMIT_AS:
+	case RLIMIT_DATA:
+		if (limit[0] != RLIM_INFINITY)
+			memory_becomes_limited();
+		break;
+	}
 }
 
 static bool waits_for_clones(long nr, const unsigned long *a)

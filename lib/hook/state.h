@@ -162,7 +162,8 @@ void file_dropped(unsigned long start, unsigned long end);
 /* MADV_WILLNEED for [start, end). Takes mmap_lock; does not wait for what is read. */
 void file_willneed(unsigned long start, unsigned long end);
 /* From now on no file is ours, since it could not be given back: the process is about to
- * become undumpable, or to have hardly any descriptors. Takes mmap_lock. */
+ * become undumpable, to have hardly any descriptors, or a limit of memory. Takes
+ * mmap_lock. */
 void file_stop(void);
 /* MADV_GUARD_INSTALL is to come for [start, end). */
 void file_guard(unsigned long start, unsigned long end);

@@ -2,7 +2,8 @@
 /*
  * Files that are mapped by a program with few descriptors (RLIMIT_NOFILE): more files
  * than the library's tasks have room for, which are written to by others nevertheless;
- * and a limit that leaves no room for them at all in the program's children.
+ * and a limit that leaves no room for them at all in the program's children. And limits
+ * of memory, in which there is room for a file that the program has mapped once.
  */
 #include "tests/preload/common.h"
 
@@ -32,13 +33,13 @@ static const char *path_of(int i)
 }
 
 /* Nobody shares the frames of files that are younger, and no child has its parent's. */
-static void wait_until_old(void)
+static void wait_until_old(const char *path)
 {
 	const struct timespec tick = { 0, 20 * 1000 * 1000 };
 	struct timespec now;
 	struct stat st;
 
-	CHECK(stat(path_of(FILES - 1), &st) == 0);
+	CHECK(stat(path, &st) == 0);
 	do {
 		nanosleep(&tick, NULL);
 		clock_gettime(CLOCK_REALTIME, &now);
@@ -56,7 +57,7 @@ static void make_files(void)
 		CHECK(fd >= 0 && write(fd, bytes, LEN) == LEN && close(fd) == 0);
 	}
 	CHECK(munmap(bytes, LEN) == 0);
-	wait_until_old();
+	wait_until_old(path_of(FILES - 1));
 }
 
 static void map_file(int i)
@@ -122,6 +123,42 @@ static void untouched_twice(void)
 	untouched();
 }
 
+enum {
+	BIG = 256 << 20,
+	ROOM = 64 << 20,
+};
+
+static int resource;
+
+static void limit_memory(void)
+{
+	const struct rlimit lim = { BIG + 2 * ROOM, BIG + 2 * ROOM };
+	void *p;
+
+	CHECK(setrlimit(resource, &lim) == 0);
+	CHECK(map[0][0] == 1 && map[0][PAGE] == 0);
+	p = mmap(NULL, ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(p != MAP_FAILED);
+}
+
+/* Each in a child, so that there is no limit for the next. */
+static void memory_limits(void)
+{
+	int fd = open(path_of(0), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	CHECK(fd >= 0 && ftruncate(fd, BIG) == 0 && close(fd) == 0);
+	wait_until_old(path_of(0));
+	fd = open(path_of(0), O_RDONLY | O_CLOEXEC);
+	map[0] = mmap(NULL, BIG, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	CHECK(fd >= 0 && map[0] != MAP_FAILED && close(fd) == 0);
+	map[0][0] = 1;
+	resource = RLIMIT_AS;
+	in_child("address space", limit_memory);
+	resource = RLIMIT_DATA;
+	in_child("data", limit_memory);
+	CHECK(munmap(map[0], BIG) == 0);
+}
+
 int main(void)
 {
 	alarm(100);
@@ -131,6 +168,7 @@ int main(void)
 	written(0, 'a');
 	limit(LIMIT);
 	in_child("child", in_a_child);
+	memory_limits();
 	limit(4);
 	in_child("without descriptors", untouched_twice);
 	untouched();
