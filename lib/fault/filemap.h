@@ -181,8 +181,8 @@ long populate_later(struct engine *e, unsigned long start, unsigned long end);
 /* There is a task that answers when somebody wants to write. 0 or -errno. The service
  * task. */
 long lease_task_start(struct engine *e);
-/* A lease on @fd, F_RDLCK or F_WRLCK, whose breaking that task will hear of. 0 or -errno.
- */
+/* A lease on @fd, F_RDLCK or F_WRLCK, whose breaking that task will hear of. 0 or -errno,
+ * also where a lease keeps not everybody from writing. */
 long lease_take(const struct engine *e, int fd, int type);
 void lease_give(int fd);
 /* Nobody has asked for it back. */

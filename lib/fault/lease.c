@@ -7,6 +7,8 @@
  *
  * Context: lease_task() takes mmap_lock as a hook would.
  */
+#include <asm/statfs.h>
+#include <linux/magic.h>
 #include <linux/signal.h>
 
 #include "lib/fault/fault.h"
@@ -17,11 +19,44 @@
 #include "lib/sys/mutex.h"
 #include "lib/sys/sys.h"
 
+/* Not in the oldest linux/magic.h */
+#define OCFS2_FS 0x7461636f
+#define SMB1_FS	 0xff534d42
+#define SMB2_FS	 0xfe534d42
+#define VBOX_FS	 0x786f4256
+
+/*
+ * What others write to a file of these comes from another machine, or another process,
+ * past the kernel's leases, which it grants all the same (generic_setlease()). Those that
+ * are not here refuse leases (NFSv3, Ceph, GFS2) or are told of writers (NFSv4).
+ */
+static bool changes_unseen(int fd)
+{
+	struct statfs fs = { .f_type = 0 };
+
+	if (sys_fstatfs(fd, &fs))
+		return true;
+	switch ((u32)fs.f_type) {
+	case FUSE_SUPER_MAGIC: /* virtiofs as well */
+	case V9FS_MAGIC:
+	case AFS_SUPER_MAGIC:
+	case AFS_FS_MAGIC:
+	case CODA_SUPER_MAGIC:
+	case OCFS2_FS:
+	case SMB1_FS:
+	case SMB2_FS:
+	case VBOX_FS:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* The owner first: the kernel would take the process, and SIGIO. */
 long lease_take(const struct engine *e, int fd, int type)
 {
 	const struct f_owner_ex owner = { F_OWNER_TID, e->files.lease_tid };
-	long ret = sys_fcntl(fd, F_SETOWN_EX, &owner);
+	long ret = changes_unseen(fd) ? -EINVAL : sys_fcntl(fd, F_SETOWN_EX, &owner);
 
 	if (!ret)
 		ret = sys_fcntl(fd, F_SETSIG, FAULT_SIGNAL);

@@ -655,6 +655,7 @@ HUGE(mremap_merged)
 HUGE(own_uffd)
 HUGE(thread_storm)
 
+FILES(file_fuse)
 FILES(file_limits)
 EVICT(file_limits)
 FILES(guard_pages)
