@@ -333,28 +333,44 @@ static bool advice_needs_file(int advice)
 	       advice == MADV_HWPOISON || advice == MADV_SOFT_OFFLINE;
 }
 
+static bool advice_drops(int advice)
+{
+	return advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED ||
+	       advice == MADV_REMOVE;
+}
+
 /*
  * Pages come and go without the list of areas noticing, and MADV_POPULATE_WRITE waits for
  * our own fault task: no lock. What the caller drops must stay dropped: a fault of his
  * that is answered already may still be followed by further pages.
  */
-static long advise_pages(unsigned long *a)
+void advice_before(unsigned long start, unsigned long end, int advice)
 {
-	bool drops = (int)a[2] == MADV_DONTNEED || (int)a[2] == MADV_DONTNEED_LOCKED ||
-		     (int)a[2] == MADV_REMOVE;
-	long ret;
-
-	if (drops)
-		engine_wait_range(a[0], a[0] + PAGE_ALIGN(a[1]));
+	if (advice_drops(advice))
+		engine_wait_range(start, end);
 	/* Before the call, which then reads what is the kernel's; if it is refused, that
 	 * was for nothing. */
-	if ((int)a[2] == MADV_WILLNEED)
-		file_willneed(a[0] & PAGE_MASK, PAGE_ALIGN(a[0] + a[1]));
-	if (advice_needs_file((int)a[2]))
+	if (advice == MADV_WILLNEED)
+		file_willneed(start & PAGE_MASK, end);
+	if (advice_needs_file(advice))
 		shared_back_all();
+}
+
+void advice_after(unsigned long start, unsigned long end, int advice)
+{
+	if (advice_drops(advice))
+		file_dropped(start, end);
+}
+
+static long advise_pages(unsigned long *a)
+{
+	unsigned long end = PAGE_ALIGN(a[0] + a[1]);
+	long ret;
+
+	advice_before(a[0], end, (int)a[2]);
 	ret = count(CALL(__NR_madvise, a));
-	if (drops && (!ret || ret == -ENOMEM))
-		file_dropped(a[0], a[0] + PAGE_ALIGN(a[1]));
+	if (!ret || ret == -ENOMEM)
+		advice_after(a[0], end, (int)a[2]);
 	return ret;
 }
 

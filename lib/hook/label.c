@@ -252,6 +252,34 @@ static void guard_before(const unsigned long *a, const struct iovec *iov, unsign
 	}
 }
 
+/* As if it were our own process, which the descriptor does not tell: if it is another one
+ * there was no need to wait. */
+static void each_range(const unsigned long *a,
+		       void (*fn)(unsigned long start, unsigned long end, int advice))
+{
+	struct iovec iov;
+
+	for (unsigned long i = 0; i < min(a[2], (unsigned long)UIO_MAXIOV) &&
+				  !read_user(&iov, a[1] + i * sizeof(iov), sizeof(iov));
+	     i++) {
+		unsigned long start = (unsigned long)iov.iov_base;
+
+		fn(start, PAGE_ALIGN(start + iov.iov_len), (int)a[3]);
+	}
+}
+
+/* As advise_pages(). Allocators give back many pieces of their memory by one call. */
+static long advise_pieces(long nr, unsigned long *a)
+{
+	long ret;
+
+	each_range(a, advice_before);
+	ret = CALL(nr, a);
+	if (ret > 0)
+		each_range(a, advice_after);
+	return ret;
+}
+
 long hook_process_madvise(long nr, unsigned long *a)
 {
 	struct iovec iov[8];
@@ -259,7 +287,9 @@ long hook_process_madvise(long nr, unsigned long *a)
 	bool model;
 	long ret;
 
-	if (!advice_changes_areas((int)a[3]) || read_user(iov, a[1], n * sizeof(iov[0])))
+	if (!advice_changes_areas((int)a[3]))
+		return advise_pieces(nr, a);
+	if (read_user(iov, a[1], n * sizeof(iov[0])))
 		return CALL(nr, a);
 	model = mmap_write_lock(0, ~0UL);
 	if (model)

@@ -229,6 +229,10 @@ bool prctl_changes_areas(unsigned long op);
 bool ioctl_is_uffd(unsigned long command);
 /* This MADV_* changes areas, not only pages. */
 bool advice_changes_areas(int advice);
+/* What is to be done before madvise() of pages of [start, end), and when it has worked.
+ * Take mmap_lock. */
+void advice_before(unsigned long start, unsigned long end, int advice);
+void advice_after(unsigned long start, unsigned long end, int advice);
 long hook_ioctl(unsigned long *a);
 long hook_uring_register(long nr, unsigned long *a);
 long hook_exec(long nr, unsigned long *a);

@@ -7,6 +7,8 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 
 #ifndef MADV_COLD
 #define MADV_COLD    20
@@ -51,15 +53,31 @@ static bool as_file(const char *p, size_t from, size_t to)
 
 /* --- WILLNEED ---------------------------------------------------------------------- */
 
-/* Everything comes without being touched; nobody faults then. */
-static void needed(void)
+/* For oneself, in two pieces. */
+static int process_willneed(char *p)
+{
+	const struct iovec pieces[] = { { p, 10 * PAGE },
+					{ p + 10 * PAGE, LEN - 10 * PAGE } };
+	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	long ret = syscall(SYS_process_madvise, pidfd, pieces, 2, MADV_WILLNEED, 0);
+
+	CHECK(pidfd >= 0 && close(pidfd) == 0);
+	return ret == LEN ? 0 : -1;
+}
+
+/* Everything comes without being touched, as advised in so many pieces; nobody faults
+ * then. */
+static void needed(int calls)
 {
 	long advised = ASKED("counters", "files_advised"), faults;
 	char *p;
 
 	make_file();
 	p = map_at(NULL, PROT_READ, 0);
-	SHOW(madvise(p, LEN, MADV_WILLNEED));
+	if (calls == 1)
+		SHOW(madvise(p, LEN, MADV_WILLNEED));
+	else
+		SHOW(process_willneed(p));
 	while (resident_pages(p, LEN) < PAGES)
 		sched_yield();
 	/* The last window is in the frames, but perhaps not mapped yet. */
@@ -69,7 +87,7 @@ static void needed(void)
 	CHECK(as_file(p, 0, PAGES));
 	if (ours) {
 		CHECK(ASKED("counters", "faults") - faults < 8);
-		CHECK(ASKED("counters", "files_advised") == advised + 1);
+		CHECK(ASKED("counters", "files_advised") == advised + calls);
 	}
 	check_verified();
 	CHECK(munmap(p, LEN) == 0);
@@ -205,7 +223,8 @@ int main(void)
 	bytes = anon(LEN);
 	fill(bytes, LEN, 1);
 	ours = can_ask() && getenv("SHADOWMM_FILES");
-	needed();
+	needed(1);
+	needed(2);
 	needed_no_more();
 	needed_in_many_parts();
 	make_file();

@@ -7,8 +7,10 @@
 
 #include <sys/resource.h>
 
-#define LEN	    (2 * MIB)
-#define UNUSED_USER 54321
+#define LEN (2 * MIB)
+#define UNUSED_USER                                                        \
+	54321 /* and those above: the limit is for all processes of a user \
+	       */
 
 static void use_memory(void)
 {
@@ -62,8 +64,10 @@ static void processes(void)
 {
 	/* Root is exempt. Room for the program and one child, not for a helper of each.
 	 */
+	const unsigned int user = UNUSED_USER + (unsigned int)getpid();
+
 	limit(RLIMIT_NPROC, 2);
-	CHECK(setgid(UNUSED_USER) == 0 && setuid(UNUSED_USER) == 0);
+	CHECK(setgid(user) == 0 && setuid(user) == 0);
 	use_memory();
 	in_child("child", use_memory);
 	exec_self("processes");
