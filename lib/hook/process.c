@@ -419,6 +419,12 @@ void setrlimit_before(int resource, unsigned long addr)
 	}
 }
 
+/* A process, or any thread of it. */
+static bool is_this_process(int pid)
+{
+	return !pid || !sys_tgkill(sys_getpid(), pid, 0);
+}
+
 static bool waits_for_clones(long nr, const unsigned long *a)
 {
 	unsigned long options = nr == __NR_wait4 ? a[2] : a[3];
@@ -445,7 +451,8 @@ int hook_before(long nr, unsigned long *a, struct site *site)
 			engine_retire("the program waits for every child (__WALL)");
 		break;
 	case __NR_prlimit64:
-		setrlimit_before((int)a[1], a[2]);
+		if (a[2] && is_this_process((int)a[0]))
+			setrlimit_before((int)a[1], a[2]);
 		break;
 	case __NR_futex:
 		futex_before(a);

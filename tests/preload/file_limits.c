@@ -5,9 +5,10 @@
  * and a limit that leaves no room for them at all in the program's children. And limits
  * of memory, in which there is room for a file that the program has mapped once.
  */
-#include "tests/preload/common.h"
+#include "tests/preload/ask.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -159,6 +160,25 @@ static void memory_limits(void)
 	CHECK(munmap(map[0], BIG) == 0);
 }
 
+/* They are its own affair. */
+static void limits_of_another(void)
+{
+	static const int resources[] = { RLIMIT_NPROC, RLIMIT_NOFILE, RLIMIT_AS,
+					 RLIMIT_DATA };
+	long left = can_ask() ? ASKED("counters", "files_left") : 0;
+	const struct rlimit lim = { 4, 4 };
+	pid_t pid = fork();
+
+	if (!pid)
+		for (;;)
+			pause();
+	CHECK(pid > 0);
+	for (size_t i = 0; i < sizeof(resources) / sizeof(*resources); i++)
+		CHECK(prlimit(pid, resources[i], &lim, NULL) == 0);
+	CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+	CHECK(!can_ask() || ASKED("counters", "files_left") == left);
+}
+
 int main(void)
 {
 	alarm(100);
@@ -166,6 +186,7 @@ int main(void)
 	for (int i = 0; i < FILES; i++)
 		map_file(i);
 	written(0, 'a');
+	limits_of_another();
 	limit(LIMIT);
 	in_child("child", in_a_child);
 	memory_limits();
