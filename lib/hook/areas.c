@@ -407,14 +407,14 @@ long hook_madvise(unsigned long *a)
 	if (!advice_changes_areas((int)a[2]))
 		return advise_pages(a);
 	model = mmap_write_lock(a[0], a[1]);
-	if (model && a[2] == MADV_GUARD_INSTALL)
+	if (model && (int)a[2] == MADV_GUARD_INSTALL)
 		file_guard(a[0] & PAGE_MASK, PAGE_ALIGN(a[0] + a[1]));
 	ret = count(CALL(__NR_madvise, a));
 	/* -ENOMEM: there was a hole; what was mapped has been advised. The others: up to
 	 * the area that refuses. */
 	if (model && (!ret || ret == -ENOMEM || ret == -EINVAL || ret == -EPERM)) {
 		mm_advice(&smm.mm, a[0], a[1], (int)a[2]);
-		if (a[2] == MADV_HUGEPAGE)
+		if ((int)a[2] == MADV_HUGEPAGE)
 			huge_advised(a[0], a[0] + PAGE_ALIGN(a[1]));
 	}
 	mmap_write_unlock();

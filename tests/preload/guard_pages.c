@@ -56,12 +56,17 @@ static void take_file(void)
 	CHECK(fd >= 0 && close(fd) == 0);
 }
 
+/* The kernel looks at the lower half of the advice only. */
+#define ABOVE_INT (1L << 32)
+
 static void install(bool by_process)
 {
 	struct iovec part = { map + 4 * PAGE, 3 * PAGE };
 
 	if (!by_process)
-		SHOW(madvise(part.iov_base, part.iov_len, GUARD_INSTALL));
+		printf("madvise = %ld\n",
+		       syscall(SYS_madvise, part.iov_base, part.iov_len,
+			       GUARD_INSTALL | ABOVE_INT));
 	else /* PIDFD_SELF, Linux 6.14 */
 		printf("process_madvise = %ld\n",
 		       syscall(SYS_process_madvise, -10001, &part, 1, GUARD_INSTALL, 0));
