@@ -391,6 +391,7 @@ static void memory_becomes_limited(void)
 	file_stop();
 	mmap_write_lock(0, ~0UL);
 	pool_drop();
+	smm.pool_refused = true; /* also before the limit is there */
 	mmap_write_unlock();
 }
 
