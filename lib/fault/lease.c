@@ -19,11 +19,13 @@
 #include "lib/sys/mutex.h"
 #include "lib/sys/sys.h"
 
-/* Not in the oldest linux/magic.h */
-#define OCFS2_FS 0x7461636f
-#define SMB1_FS	 0xff534d42
-#define SMB2_FS	 0xfe534d42
-#define VBOX_FS	 0x786f4256
+/* Not in the oldest linux/magic.h, or nowhere */
+#define LUSTRE_FS   0x0bd00bd0
+#define OCFS2_FS    0x7461636f
+#define ORANGEFS_FS 0x20030528
+#define SMB1_FS	    0xff534d42
+#define SMB2_FS	    0xfe534d42
+#define VBOX_FS	    0x786f4256
 
 /*
  * What others write to a file of these comes from another machine, or another process,
@@ -42,7 +44,9 @@ static bool changes_unseen(int fd)
 	case AFS_SUPER_MAGIC:
 	case AFS_FS_MAGIC:
 	case CODA_SUPER_MAGIC:
+	case LUSTRE_FS:
 	case OCFS2_FS:
+	case ORANGEFS_FS:
 	case SMB1_FS:
 	case SMB2_FS:
 	case VBOX_FS:
