@@ -8,9 +8,8 @@
 #include <sys/resource.h>
 
 #define LEN (2 * MIB)
-#define UNUSED_USER                                                        \
-	54321 /* and those above: the limit is for all processes of a user \
-	       */
+/* And those above: the limit is for all processes of a user. */
+#define UNUSED_USER 54321
 
 static void use_memory(void)
 {
@@ -62,10 +61,10 @@ static void data(void)
 
 static void processes(void)
 {
-	/* Root is exempt. Room for the program and one child, not for a helper of each.
-	 */
 	const unsigned int user = UNUSED_USER + (unsigned int)getpid();
 
+	/* Root is exempt. Room for the program and one child, not for a helper of each.
+	 */
 	limit(RLIMIT_NPROC, 2);
 	CHECK(setgid(user) == 0 && setuid(user) == 0);
 	use_memory();
