@@ -3,8 +3,8 @@
  * Who writes to shared pages: copies of the writers' stacks, for the command-line tool to
  * unwind.
  *
- *	control task --every--> fault task --cow_window.tid--> cow task --samples-->
- *control
+ *	control task --every--> fault task --cow_window.tid--> cow task
+ *	     ^------------------------samples------------------------'
  *
  * A fault task chooses, because it sees every such write; the cow task takes the sample
  * while the writer still sleeps in its fault. Reading a stack may itself meet a missing

@@ -3,8 +3,8 @@
  * mremap(2). What is one area for the program may be several in the kernel because of us:
  *
  *	registered and not	[uuuuuuuu|......]	released before the call
- *	with pages of two	[AAAAAAAA|BBBBBB]	the kernel does not merge them any
- *more: anon_vmas					mremap_parts(), should it refuse
+ *	with pages of two	[AAAAAAAA|BBBBBB]	not merged by the kernel any more:
+ *	anon_vmas					mremap_parts(), if it refuses
  *
  * Context: application threads; takes mmap_lock.
  */

@@ -7,8 +7,7 @@
  *
  *	vm_area_struct -> vma_file (memfd) -> file_host -> address_space -> page_cache
  *					      |   '-> vma_file of the program's file
- *					      '-> aside: a mapping of that, to be moved
- *back
+ *					      '-> aside: a mapping of that, to go back
  *
  * Pure model: who maps, reads and registers is lib/fault.
  */

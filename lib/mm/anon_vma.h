@@ -18,7 +18,7 @@
  *
  * An area's own anon_vma is its number, vm_area_struct.anon, and costs nothing more; a
  * struct anon_vma is made for it in the child, when a fork gives it descendants. The
- *chain is shared by the pieces of an area, is never written but in mm_dup(), where there
+ * chain is shared by the pieces of an area, is never written but in mm_dup(), where there
  * are no readers, and is counted by its areas and by the anon_vmas in front of it.
  *
  * Split, copy and merge are the kernel's (anon_vma_clone(), dup_anon_vma()): pieces have

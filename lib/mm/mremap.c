@@ -4,10 +4,10 @@
  *
  *	shrink		[AAAA]		->  [AA]..	in place: the tail is unmapped
  *	expand		[AA]....	->  [AAAA]	in place: a new area that merges
- *	move		[AA]  ....	->  ....  [AA]	copy_vma(), then the source is
- *unmapped DONTUNMAP	[AA]  ....	->  [AA]  [AA]	the source stays, empty old_len 0
- *[SS]  ....	->  [SS]  [SS]	a second view of shared memory
- *	several		[AA][B] ......	->  ....  [AA][B]   MREMAP_FIXED, same size (6.17)
+ *	move		[AA]  ....	->  ....  [AA]	copy_vma(), source unmapped
+ *	DONTUNMAP	[AA]  ....	->  [AA]  [AA]	the source stays, empty
+ *	old_len 0	[SS]  ....	->  [SS]  [SS]	shared memory, seen twice
+ *	several		[AA][B] ......	->  .... [AA][B] MREMAP_FIXED (6.17)
  */
 #include <linux/mman.h>
 

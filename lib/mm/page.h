@@ -6,11 +6,9 @@
  * control socket), from the kernel's page tables as /proc/PID/pagemap shows them, and by
  * nobody else. Not by the fault task, not by the hooks of munmap() or fork(), because
  *  - most pages come and go without an event of ours: every `track` area, the kernel's
- *    own copies after fork, swap, migration. An array kept by events alone would be
- *wrong;
+ *    own copies after fork, swap, migration. An array kept by events would be wrong;
  *  - the fault task takes no lock and so cannot take a chunk from the arena, and to write
- *    512 descriptors is 32 KiB for each window of 2 MiB, as much cache as the page
- *tables;
+ *    512 descriptors is 32 KiB for each window of 2 MiB, as much as the page tables;
  *  - an array that nobody asks for costs nothing, not even memory.
  * So a descriptor may be old. It says for what it was made (anon_id and index), and the
  * next page_sync() compares that with the area it finds: what was unmapped, moved or

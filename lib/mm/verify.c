@@ -10,8 +10,7 @@
  * 1. Shadow in the gap before K is not in the kernel.
  * 2. Shadow in the span must look as K does; what is not covered is missing.
  * 3. A start inside K: the kernel merged. Right if the start was a guess.
- * 4. An end beyond K's: the kernel did not merge, or split. Right if the merge was a
- *guess.
+ * 4. An end beyond K's: the kernel did not merge, or split. Right if that was a guess.
  *
  * Guesses are settled as the kernel has it, always; the rest is reported and, with
  * @repair, made so. Each step is a change of its own, so readers see every state between.

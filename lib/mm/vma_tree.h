@@ -11,8 +11,8 @@
  *     it touches; nodes it made itself (node->txn == txn->id) it edits in place.
  * T2. Keys are exact: key[i] of an inner node is the greatest key below ptr[i].
  * T3. Keys ascend; unused ones are ULONG_MAX, so a search need not know how many there
- *     are. Every node but the root has NODE_MIN..NODE_MAX entries; all leaves are level
- *0. T4. What a change replaced is deferred and freed a grace period after publication.
+ *     are. Every node but the root has NODE_MIN..NODE_MAX entries; leaves have level 0.
+ * T4. What a change replaced is deferred and freed a grace period after publication.
  *
  * Splits leave 7 of 14, merges happen at 5: an area mapped and unmapped over and over
  * does not split and merge the same node each time.

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * kernel_diff: random calls done by the kernel and told to the model, compared after
- *each.
+ * kernel_diff: random calls done by the kernel and told to the model, then compared.
  *
  *	driver --fork--> child: executes one sequence of operations in its own address
  *	   |		 space, keeps a model of that, compares after every operation

@@ -6,9 +6,10 @@
  *	"AA  Bb"   two pages of A, a two-page hole, two areas of B of a page each
  *
  * Kinds: A rw  R r--  N ---  X r-x (private anonymous)  U rw, registered  L rw, locked
- *	  D rw, MADV_DONTFORK  S rw shared anonymous  T the same, registered  F r-- G r--
- *private files, whose page n is mapped at column n  W rw private, of F's file H r--
- *frames of a file that is ours  I the same, registered  J rw
+ *	  D rw, MADV_DONTFORK  S rw shared anonymous  T the same, registered
+ *	  F r-- G r-- private files, whose page n is mapped at column n
+ *	  W rw private, of F's file
+ *	  H r-- frames of a file that is ours  I the same, registered  J rw
  *
  * A second drawing shows the guesses: '?' on a start that may not be there, '*' on an
  * area that may be several, '#' for both.

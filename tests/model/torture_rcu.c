@@ -2,8 +2,8 @@
 /*
  * Is every lookup right at some instant of its interval?
  *
- *	writer	begun = v	change the model	history[v] = what it is now
- *done = v reader	from = done	look up			to = begun
+ *	writer	begun = v	change the model	history[v], then done = v
+ *	reader	from = done	look up			to = begun
  *
  * The answer must be the one of one version in [from, to]: of one only, also for an
  * iteration over many areas. A version is compared once it is done, so nothing is ever
