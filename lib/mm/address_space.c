@@ -201,7 +201,8 @@ struct vm_area_struct *mm_next_file(struct mm_struct *mm, unsigned long addr,
 
 	if (!READ_ONCE(mm->nr_hosts))
 		return NULL;
-	while ((vma = find_vma(mm, addr)) && vma->vm_start < limit) {
+	/* A program's range may end before it begins. */
+	while (addr < limit && (vma = find_vma(mm, addr)) && vma->vm_start < limit) {
 		if (vma_host(vma))
 			return vma;
 		addr = vma->vm_end;

@@ -464,6 +464,8 @@ Test(address_space, next_file)
 	cr_expect_eq(mm_next_file(mm, AT(4), ~0UL), find_vma(mm, AT(8)));
 	cr_expect_null(mm_next_file(mm, AT(4), AT(8)));
 	cr_expect_null(mm_next_file(mm, 0, AT(2)));
+	cr_expect_null(mm_next_file(mm, AT(2), AT(2)));
+	cr_expect_null(mm_next_file(mm, AT(3), AT(2) + 1));
 }
 
 /* --- fork -------------------------------------------------------------------------- */

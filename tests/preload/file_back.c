@@ -12,6 +12,7 @@
 #include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #ifndef MLOCK_ONFAULT
 #define MLOCK_ONFAULT 1
@@ -221,6 +222,22 @@ static void much_written(bool truncated)
 	CHECK(munmap(p, BIG) == 0);
 }
 
+/* Ranges that end before they begin are refused, and nothing is given back for them. */
+static void wrapped(void)
+{
+	char *p = map_file(LEN, PROT_READ | PROT_WRITE), *from = p + 2 * PAGE;
+	/* Out of the compiler's sight. */
+	volatile size_t len = -PAGE;
+
+	SHOW(mlock(from, len));
+	SHOW(madvise(from, len, 102 /* MADV_GUARD_INSTALL */));
+	CHECK(mremap(from, len, PAGE, 0) == MAP_FAILED);
+	SHOW(syscall(SYS_mbind, from, len, 0, NULL, 0, 0));
+	SHOW(syscall(462 /* mseal */, from, len, 0));
+	CHECK(!memcmp(p, bytes, MIB));
+	CHECK(munmap(p, LEN) == 0);
+}
+
 static void without_privilege(void)
 {
 	static char name[] = "file_back", arg[] = "limit";
@@ -256,6 +273,8 @@ int main(int argc, char **argv)
 	moved_in_parts();
 	much_written(false);
 	much_written(true);
+	make_file(LEN);
+	wrapped();
 	CHECK(unlink(path) == 0);
 	without_privilege();
 }
