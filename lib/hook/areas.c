@@ -356,6 +356,12 @@ void advice_before(unsigned long start, unsigned long end, int advice)
 		shared_back_all();
 }
 
+bool advice_is_ours(int advice)
+{
+	return advice == MADV_WILLNEED || advice_drops(advice) ||
+	       advice_needs_file(advice);
+}
+
 void advice_after(unsigned long start, unsigned long end, int advice)
 {
 	if (advice_drops(advice))

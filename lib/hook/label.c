@@ -288,7 +288,7 @@ long hook_process_madvise(long nr, unsigned long *a)
 	long ret;
 
 	if (!advice_changes_areas((int)a[3]))
-		return advise_pieces(nr, a);
+		return advice_is_ours((int)a[3]) ? advise_pieces(nr, a) : CALL(nr, a);
 	if (read_user(iov, a[1], n * sizeof(iov[0])))
 		return CALL(nr, a);
 	model = mmap_write_lock(0, ~0UL);

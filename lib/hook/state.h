@@ -229,8 +229,9 @@ bool prctl_changes_areas(unsigned long op);
 bool ioctl_is_uffd(unsigned long command);
 /* This MADV_* changes areas, not only pages. */
 bool advice_changes_areas(int advice);
-/* What is to be done before madvise() of pages of [start, end), and when it has worked.
- * Take mmap_lock. */
+/* Whether and what is to be done before madvise() of pages of [start, end), and when it
+ * has worked. Take mmap_lock. */
+bool advice_is_ours(int advice);
 void advice_before(unsigned long start, unsigned long end, int advice);
 void advice_after(unsigned long start, unsigned long end, int advice);
 long hook_ioctl(unsigned long *a);

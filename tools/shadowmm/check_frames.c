@@ -76,6 +76,27 @@ static int try_all(void)
 	return err ? err : BY_NAMESPACE;
 }
 
+static void report(struct check *c, int result)
+{
+	const char *why = strerror(result), *remedy;
+
+	if (result == BY_MOUNT || result == BY_NAMESPACE) {
+		check_add(c, name, CHECK_OK, NULL, "on a tmpfs of the library's own%s",
+			  result == BY_MOUNT ? "" : ", by a user namespace");
+		return;
+	}
+	if (result == FILTERED) {
+		why = "a seccomp filter";
+		remedy = "run without it";
+	} else if (result == EPERM || result == ENOSPC || result == EACCES) {
+		remedy = "allow user namespaces (user.max_user_namespaces, AppArmor)";
+	} else {
+		remedy = "run Linux 5.2 or later, with transparent huge pages";
+	}
+	check_add(c, name, CHECK_LIMITED, remedy,
+		  "%s: in small pages, slower to fill and to map", why);
+}
+
 void check_frames(struct check *c)
 {
 	pid_t pid = fork();
@@ -87,16 +108,5 @@ void check_frames(struct check *c)
 		result = errno;
 	else
 		result = WIFEXITED(status) ? WEXITSTATUS(status) : ECHILD;
-	if (result == BY_MOUNT)
-		check_add(c, name, CHECK_OK, NULL, "on a tmpfs of the library's own");
-	else if (result == BY_NAMESPACE)
-		check_add(c, name, CHECK_OK, NULL,
-			  "on a tmpfs of the library's own, by a user namespace");
-	else
-		check_add(c, name, CHECK_LIMITED,
-			  result == FILTERED ? "run without a seccomp filter"
-					     : "allow user namespaces "
-					       "(user.max_user_namespaces, AppArmor)",
-			  "%s: in small pages, slower to fill and to map",
-			  result == FILTERED ? "a seccomp filter" : strerror(result));
+	report(c, result);
 }
