@@ -10,7 +10,7 @@
  * A link is a symbolic link in the session's directory. Its name says which file, its
  * text "PID INDEX FRAMES" where: descriptors of that engine, opened through /proc, which
  * takes the right to look into the process. It dies with the engine; who finds it dead
- * removes it.
+ * removes it. Two processes do not look and create at once (session_lock()).
  */
 #include <linux/magic.h>
 #include <linux/memfd.h>
@@ -384,6 +384,7 @@ static struct address_space *mapping_make(struct engine *e, int fd,
 					  const struct file_key *key, const char *name)
 {
 	struct address_space *m = mapping_new(e->mm, key);
+	long lock = -1;
 
 	if (!m)
 		return NULL;
@@ -391,11 +392,16 @@ static struct address_space *mapping_make(struct engine *e, int fd,
 	m->index_fd = m->frames_fd = -1;
 	m->nrpages = (key->size + PAGE_SIZE - 1) >> PAGE_SHIFT;
 	m->shared = key_is_old(key);
-	if (!(m->shared && attach(e, m)) && !create(e, m, name)) {
+	if (m->shared)
+		lock = session_lock(e);
+	if ((m->shared && attach(e, m)) || create(e, m, name)) {
+		complete(e, m);
+	} else {
 		mapping_free(e->mm, m);
-		return NULL;
+		m = NULL;
 	}
-	complete(e, m);
+	if (lock >= 0)
+		sys_close(lock);
 	return m;
 }
 

@@ -5,6 +5,8 @@
 #include "lib/fault/filemap.h"
 #include "lib/sys/sys.h"
 
+#define LOCK_TICKS 100 /* ms */
+
 struct dirent64 {
 	u64 ino, off;
 	u16 len;
@@ -16,6 +18,27 @@ long session_dir(const struct engine *e)
 {
 	return sys_open(e->opt.socket_dir,
 			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+}
+
+/*
+ * Held while a file is looked for and, if nobody has it, made known: two that begin at
+ * the same moment would each have frames of its own. But not waited for longer than that
+ * may take: who holds it may have been stopped.
+ */
+long session_lock(const struct engine *e)
+{
+	const struct timespec tick = { 0, 1000 * 1000 };
+	const u32 none = 0;
+	long dir;
+
+	sys_mkdir(e->opt.socket_dir, 0700); /* as smm-ctl does, perhaps a moment later */
+	dir = session_dir(e);
+	for (int i = 0; i < LOCK_TICKS && dir >= 0; i++) {
+		if (sys_flock(dir, LOCK_EX | LOCK_NB) != -EWOULDBLOCK)
+			break;
+		sys_futex(&none, FUTEX_WAIT_PRIVATE, 0, &tick);
+	}
+	return dir;
 }
 
 /* One name of the directory. True: @fn has had enough. */

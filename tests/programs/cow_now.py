@@ -40,8 +40,8 @@ def family(pids):
 
 
 def state(pid):
-    stat = harness.read_proc(pid, "stat")
-    return stat.rpartition(")")[2].split()[0] if ")" in stat else "gone"
+    words = harness.read_proc(pid, "stat").rpartition(")")[2].split()
+    return words[0] if words else "gone"
 
 
 def is_engine(pid):
@@ -56,6 +56,13 @@ class Stopped:
         self.stopped = set()
 
     def __enter__(self):
+        try:
+            return self.stop()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def stop(self):
         deadline = time.monotonic() + STOP_SECONDS
         while True:
             ours = {os.getpid(), *harness.descendants(os.getpid())}
@@ -71,7 +78,6 @@ class Stopped:
                 if programs <= self.stopped:
                     return self
             if time.monotonic() > deadline:
-                self.__exit__()
                 sys.exit(f"not stopped after {STOP_SECONDS} s: "
                          f"{[(pid, state(pid)) for pid in programs]}")
             time.sleep(0.001)
