@@ -102,6 +102,8 @@ void unsettle_chunk(struct engine *e, struct address_space *mapping, u64 chunk);
 
 /* The directory, or -errno. */
 long session_dir(const struct engine *e);
+/* The same, made if it is not there yet. */
+long session_make(const struct engine *e);
 /* The same, locked unless somebody has the lock for 100 ms: closing it unlocks. */
 long session_lock(const struct engine *e);
 /* Call @fn for each link whose name begins with @stem, until it returns true; remove

@@ -20,6 +20,12 @@ long session_dir(const struct engine *e)
 			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
 }
 
+long session_make(const struct engine *e)
+{
+	sys_mkdir(e->opt.socket_dir, 0700); /* as smm-ctl does, perhaps a moment later */
+	return session_dir(e);
+}
+
 /*
  * Held while a file is looked for and, if nobody has it, made known: two that begin at
  * the same moment would each have frames of its own. But not waited for longer than that
@@ -29,10 +35,8 @@ long session_lock(const struct engine *e)
 {
 	const struct timespec tick = { 0, 1000 * 1000 };
 	const u32 none = 0;
-	long dir;
+	long dir = session_make(e);
 
-	sys_mkdir(e->opt.socket_dir, 0700); /* as smm-ctl does, perhaps a moment later */
-	dir = session_dir(e);
 	for (int i = 0; i < LOCK_TICKS && dir >= 0; i++) {
 		if (sys_flock(dir, LOCK_EX | LOCK_NB) != -EWOULDBLOCK)
 			break;

@@ -84,11 +84,8 @@ static bool is_plain(int fd)
  */
 static long claim(const struct engine *e, int fd)
 {
-	long dir, ret;
+	long dir = session_make(e), ret;
 
-	sys_mkdir(e->opt.socket_dir, 0700); /* as smm-ctl does a moment later */
-	dir = sys_open(e->opt.socket_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
-		       0);
 	ret = dir < 0 ? dir : sys_flock(dir, LOCK_EX);
 	if (!ret && !is_plain(fd))
 		ret = -EBUSY;
